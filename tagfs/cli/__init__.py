@@ -1,0 +1,1 @@
+"""The command line: parsing, words and progress bars; no logic of its own."""

@@ -1,0 +1,1 @@
+"""Sealing, key derivation and padding: pure functions without I/O."""

@@ -1,0 +1,1 @@
+"""One photo's way: local journal, spool, recognition, upload, publishing, recovery."""

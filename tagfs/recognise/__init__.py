@@ -1,0 +1,1 @@
+"""What is in a picture: model packs, sandboxed workers, decoding, the concept graph."""

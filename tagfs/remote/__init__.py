@@ -1,0 +1,1 @@
+"""Stores that keep sealed bytes and cannot read them: one protocol, several places."""

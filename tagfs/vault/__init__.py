@@ -1,0 +1,1 @@
+"""The sealed vault: keys, slots, objects, packs, journal segments, operations, merging."""
