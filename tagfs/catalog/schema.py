@@ -1,0 +1,68 @@
+"""Every table of the catalog, written down once: key, value, invariants, who writes it.
+
+All tables are point tables (catalog/store.py): the key is hashed under a key of the vault, the
+value is sealed. Ordered lists are pages on top (catalog/pages.py). Values are CBOR. The only
+writer is catalog/state.py unless a table says otherwise. Everything can be rebuilt from vault,
+local journal and spool, so a change here needs only a new ``SCHEMA`` number.
+
+============== ========================= ==================================================
+table          key                       value
+============== ========================= ==================================================
+META           fixed names               numbers of the store itself (written by store.py)
+FILE           file id                   registers, entries with their dots, inode (records.py)
+FOLDER         folder id                 registers, inode (records.py)
+FOLDER_PAGE    folder id, page           slots (kind, id, name): what a folder lists
+NAME           folder id + name          holders (kind, id, slot); the smallest id has the plain
+                                         name, each further one is listed as ``name~id``
+INODE          inode number, 8 bytes     (kind, id) of the file or folder that has it
+PHOTO          content id                content record, files, analyses, words (records.py)
+PHOTO_PAGE     b"", page                 slot n -> (content id, view name); n is the photo's
+                                         number in posting lists, in order of recording
+VIEW_NAME      view name                 photo number
+TAG            tag id                    name, merged-into, kept, slot (records.py)
+TAG_PAGE       b"", page                 slots (tag id): every tag that was ever used
+TAG_NAME       NFC casefold of the name  tag ids of that name, smallest first
+WORD           file id                   words said about a file that has no content yet
+TRASH_PAGE     b"", page                 slots (file id): what trash/ lists
+NARROWING      b"", page                 slots (path of tag ids): narrowings kept with mkdir
+QUERY          b"", page                 slots (query text): queries kept with mkdir
+POSTING        list id, block            roaring container of 2^16 photo numbers (postings.py)
+POSTING_COUNT  list id                   how many photos the list has (postings.py)
+LOCAL          content id or file id     where bytes lie on this machine (pipeline/gallery.py)
+============== ========================= ==================================================
+
+Invariants: a photo number is in the posting list ``@all`` exactly when the photo is listed
+(media, and a live file has it); it is in the list of a tag exactly when the tag is in force on a
+listed photo; ``NAME`` has a holder exactly for what ``FOLDER_PAGE`` lists.
+"""
+
+from __future__ import annotations
+
+import enum
+
+SCHEMA = 1
+"""Bumped on every change of a value's form; a catalog with another number is rebuilt."""
+
+
+class Table(enum.IntEnum):
+    """Tables by number; the number is part of every key and stays."""
+
+    META = 0
+    FILE = 1
+    FOLDER = 2
+    FOLDER_PAGE = 3
+    NAME = 4
+    INODE = 5
+    PHOTO = 6
+    PHOTO_PAGE = 7
+    VIEW_NAME = 8
+    TAG = 9
+    TAG_PAGE = 10
+    TAG_NAME = 11
+    WORD = 12
+    TRASH_PAGE = 13
+    NARROWING = 14
+    QUERY = 15
+    POSTING = 16
+    POSTING_COUNT = 17
+    LOCAL = 18
