@@ -1,0 +1,151 @@
+"""The concept graph: plain English names, synonyms and parents of what recognisers can see.
+
+The graph is data (``models/concepts.json``, made by ``scripts/train/make_concepts.py``). Names
+and synonyms are unique when casefolded, so that a word means one concept or none. A concept may
+have several parents (a tank is an armoured and a tracked vehicle).
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagfs.errors import Integrity
+from tagfs.model import TagId
+
+
+def fold(word: str) -> str:
+    """Return the form in which names compare: NFC, casefolded, single spaces."""
+    folded = unicodedata.normalize("NFC", word).casefold()
+    return " ".join(unicodedata.normalize("NFC", folded).split())
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """One thing that a recogniser may see."""
+
+    id: TagId
+    name: str
+    synonyms: tuple[str, ...]
+    parents: tuple[TagId, ...]
+
+
+class ConceptGraph:
+    """An immutable acyclic graph of concepts; implements ``model.Taxonomy``."""
+
+    def __init__(
+        self, concepts: Iterable[Concept], classes: Mapping[str, tuple[TagId, ...]] | None = None
+    ) -> None:
+        """Index the concepts.
+
+        Raises:
+            Integrity: a word means two concepts, a parent is unknown or the graph has a cycle.
+        """
+        self._concepts = {c.id: c for c in concepts}
+        self._classes = dict(classes or {})
+        self._words: dict[str, TagId] = {}
+        self._children: dict[TagId, list[TagId]] = {c: [] for c in self._concepts}
+        for concept in self._concepts.values():
+            for word in (concept.name, *concept.synonyms):
+                if self._words.setdefault(fold(word), concept.id) != concept.id:
+                    raise Integrity(f"The concept graph gives the word {word!r} two meanings.")
+            for parent in concept.parents:
+                if parent not in self._concepts:
+                    raise Integrity(f"The concept {concept.id} has an unknown parent {parent}.")
+                self._children[parent].append(concept.id)
+        self._above: dict[TagId, frozenset[TagId]] = {}
+        for tag in self._concepts:
+            self._gather(tag, ())
+
+    def _gather(self, tag: TagId, path: tuple[TagId, ...]) -> frozenset[TagId]:
+        if tag in path:
+            raise Integrity(f"The concept graph has a cycle through {tag}.")
+        if tag not in self._above:
+            parents = self._concepts[tag].parents
+            above = {a for p in parents for a in self._gather(p, (*path, tag))}
+            self._above[tag] = frozenset(above.union(parents))
+        return self._above[tag]
+
+    def __len__(self) -> int:
+        return len(self._concepts)
+
+    def __contains__(self, tag: object) -> bool:
+        return tag in self._concepts
+
+    def name(self, tag: TagId) -> str | None:
+        """Return the plain English name, None for a tag that is no concept."""
+        concept = self._concepts.get(tag)
+        return concept.name if concept else None
+
+    def synonyms(self, tag: TagId) -> tuple[str, ...]:
+        """Return further words for the concept, without its name; empty for an unknown tag."""
+        concept = self._concepts.get(tag)
+        return concept.synonyms if concept else ()
+
+    def parents(self, tag: TagId) -> tuple[TagId, ...]:
+        """Return the concepts directly above; empty for an unknown tag."""
+        concept = self._concepts.get(tag)
+        return concept.parents if concept else ()
+
+    def children(self, tag: TagId) -> tuple[TagId, ...]:
+        """Return the concepts directly below; empty for an unknown tag."""
+        return tuple(self._children.get(tag, ()))
+
+    def ancestors(self, tag: TagId) -> frozenset[TagId]:
+        """Return every concept above ``tag``, without itself; empty for an unknown tag."""
+        return self._above.get(tag, frozenset())
+
+    def find(self, word: str) -> TagId | None:
+        """Return the concept with this name or synonym (NFC casefold compared)."""
+        return self._words.get(fold(word))
+
+    def all(self) -> tuple[TagId, ...]:
+        """Return every concept, ordered by id."""
+        return tuple(sorted(self._concepts))
+
+    def classes(self, labels: str) -> tuple[TagId, ...]:
+        """Return the concept of each output of a classifier that uses this label set.
+
+        Raises:
+            Integrity: the graph has no label set of that name.
+        """
+        try:
+            return self._classes[labels]
+        except KeyError:
+            raise Integrity(f"The concept graph has no label set {labels!r}.") from None
+
+
+def parse(text: str) -> ConceptGraph:
+    """Read the graph from the text of ``concepts.json``.
+
+    Raises:
+        Integrity: the text has another form.
+    """
+    try:
+        data = json.loads(text)
+        if data["format"] != 1:
+            raise Integrity(f"The concept graph has format {data['format']}, not 1.")
+        concepts = [
+            Concept(TagId(tag), name, tuple(synonyms), tuple(map(TagId, parents)))
+            for tag, name, synonyms, parents in data["concepts"]
+        ]
+        return ConceptGraph(concepts, {"imagenet": tuple(map(TagId, data["imagenet"]))})
+    except (KeyError, TypeError, ValueError) as error:
+        raise Integrity(f"The concept graph cannot be read: {error!r}.") from error
+
+
+def shipped(name: str) -> Path:
+    """Return the path of a file of ``models/``, in an installation or in a checkout."""
+    here = Path(__file__).resolve().parent.parent
+    installed = here / "models" / name
+    return installed if installed.exists() else here.parent / "models" / name
+
+
+@functools.cache
+def load() -> ConceptGraph:
+    """Return the graph that this tagfs ships."""
+    return parse(shipped("concepts.json").read_text(encoding="utf-8"))
