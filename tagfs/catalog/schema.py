@@ -23,6 +23,7 @@ TAG            tag id                    name, merged-into, kept, slot (records.
 TAG_PAGE       b"", page                 slots (tag id): every tag that was ever used
 TAG_NAME       NFC casefold of the name  tag ids of that name, smallest first
 WORD           file id                   words said about a file that has no content yet
+WORD_PAGE      tag id, page              slots (file id): such files that a tag lists
 TRASH_PAGE     b"", page                 slots (file id): what trash/ lists
 NARROWING      b"", page                 slots (path of tag ids): narrowings kept with mkdir
 QUERY          b"", page                 slots (query text): queries kept with mkdir
@@ -66,3 +67,4 @@ class Table(enum.IntEnum):
     POSTING = 16
     POSTING_COUNT = 17
     LOCAL = 18
+    WORD_PAGE = 19

@@ -55,7 +55,7 @@ class Field(enum.IntEnum):
     DATE = 12  # photo: the user's date, text of 4, 7 or 10 characters (its precision), or None
     NARROWING = 13  # kept narrowing: True or False; the entity is the path of tag ids
     QUERY = 14  # kept query: True or False; the entity is the query's text
-    OWNER_DOT = 15  # reserved
+    PURGED = 15  # file: when it was removed from the trash (ms), or None
 
 
 class Entity(enum.IntEnum):
@@ -297,6 +297,8 @@ def _register(field: Field, value: Any) -> Any:
             return value
         case Field.TARGET:
             return _bytes(value, *range(1, 4096))
+        case Field.PURGED:
+            return None if value is None else _int(value, 2**63)
         case Field.TRASHED:
             if value is None:
                 return None

@@ -1,0 +1,401 @@
+"""Photos: which contents are listed in views, under which name, and which tags are in force."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import cbor2
+from pyroaring import BitMap
+
+from tagfs.catalog.folders import suffixed
+from tagfs.catalog.pages import Pages
+from tagfs.catalog.postings import Postings
+from tagfs.catalog.records import FileRecord, PhotoRecord, Sight, TagRecord
+from tagfs.catalog.schema import Table
+from tagfs.catalog.tables import Tables
+from tagfs.model import ContentId, FileId, Stamp, TagId, Taxonomy, Word
+from tagfs.vault.ops import Field, RecordAnalysis, RecordContent, SetRegister, SetWord
+
+ALL = b"@all"
+"""Posting list of every listed photo."""
+SEEN = b"@seen"
+"""Posting list of listed photos that a pack has looked at."""
+UNREADABLE = b"@unreadable"
+"""Posting list of listed photos that could not be decoded."""
+FAVOURITES = b"@favourites"
+"""Posting list of listed photos that the user marked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One photo as views list it."""
+
+    number: int
+    photo: ContentId
+    name: bytes
+    file: FileId  # the oldest live file, whose inode the photo has
+
+
+def fold(name: str) -> str:
+    """Return the form in which tag names are compared."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def tags_in_force(
+    seen: Iterable[TagId],
+    words: Mapping[TagId, tuple[Word, Stamp]],
+    above: Callable[[TagId], frozenset[TagId]],
+) -> set[TagId]:
+    """Return the tags of a photo: what was seen, corrected by what the user said.
+
+    *Yes* brings a tag and its ancestors. *No* takes a tag and everything below it, except what
+    the user affirmed later than that *no*.
+    """
+    result = set(seen)
+    denied = {t: stamp for t, (word, stamp) in words.items() if word is Word.NO}
+    for tag, (word, stamp) in words.items():
+        if word is Word.YES and not _denied(tag, above(tag), denied, stamp):
+            result |= {tag} | above(tag)
+    affirmed = {t: stamp for t, (word, stamp) in words.items() if word is Word.YES}
+    return {t for t in result if not _denied(t, above(t), denied, _affirmed(t, affirmed, above))}
+
+
+def _affirmed(
+    tag: TagId, affirmed: Mapping[TagId, Stamp], above: Callable[[TagId], frozenset[TagId]]
+) -> Stamp | None:
+    """Return when the user last affirmed a tag or something below it."""
+    stamps = [s for t, s in affirmed.items() if t == tag or tag in above(t)]
+    return max(stamps, default=None)
+
+
+def _denied(
+    tag: TagId, ancestors: frozenset[TagId], denied: Mapping[TagId, Stamp], affirmed: Stamp | None
+) -> bool:
+    return any(
+        (t == tag or t in ancestors) and (affirmed is None or affirmed < stamp)
+        for t, stamp in denied.items()
+    )
+
+
+class Photos:
+    """Contents, tags and posting lists. Told of every operation that bears on them."""
+
+    def __init__(
+        self,
+        tables: Tables,
+        taxonomy: Taxonomy,
+        on_photo: Callable[[PhotoRecord, set[TagId], bytes | None], None],
+    ) -> None:
+        self._tables = tables
+        self._taxonomy = taxonomy
+        self._on_photo = on_photo
+        self._numbers = Pages(tables.store, Table.PHOTO_PAGE)
+        self._tag_pages = Pages(tables.store, Table.TAG_PAGE)
+        self.postings = Postings(tables.store, Table.POSTING, Table.POSTING_COUNT)
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def get(self, photo: ContentId) -> PhotoRecord | None:
+        """Return the record of a content."""
+        return self._tables.photos.get(photo)
+
+    def shown(self, number: int) -> Shown | None:
+        """Return how photo ``number`` is listed."""
+        item = self._numbers.get(b"", number)
+        if item is None:
+            return None
+        photo, name, file = cbor2.loads(item)
+        return Shown(number, photo, name, file)
+
+    def named(self, name: bytes) -> Shown | None:
+        """Return the photo whose view name this is."""
+        for photo, number in self._name_holders(name):
+            shown = self.shown(number)
+            if shown is not None and shown.photo == photo and shown.name == name:
+                return shown
+        return self._by_suffix(name)
+
+    def tag(self, name: str) -> TagId | None:
+        """Return the live tag with this name or synonym, through merges."""
+        ids = self._tag_ids(fold(name))
+        if ids:
+            return self.canonical(ids[0])
+        concept = self._taxonomy.find(name)
+        return None if concept is None else self.canonical(concept)
+
+    def tag_name(self, tag: TagId) -> str:
+        """Return the name that a tag is listed under."""
+        record = self._tables.tags.get(tag)
+        chosen = record.regs.get(Field.TAG_NAME) if record else None
+        return chosen or self._taxonomy.name(tag) or tag
+
+    def tags(self) -> Iterator[tuple[int, TagId, str, int]]:
+        """Yield (slot, tag, name, photos) of every tag that is listed."""
+        for slot, item in self._tag_pages.scan(b"", 0):
+            tag = TagId(item.decode())
+            record = self._tables.tags.get(tag)
+            if record is None or record.regs.get(Field.TAG_MERGED):
+                continue
+            count = self.postings.count(tag.encode())
+            if count or record.regs.get(Field.TAG_KEPT, False):
+                yield slot, tag, self.tag_name(tag), count
+
+    def is_listed_tag(self, tag: TagId) -> bool:
+        """Whether ``tags/`` shows this tag."""
+        record = self._tables.tags.get(tag)
+        if record is None or record.regs.get(Field.TAG_MERGED):
+            return False
+        kept = record.regs.get(Field.TAG_KEPT, False)
+        return bool(kept) or self.postings.count(tag.encode()) > 0
+
+    def canonical(self, tag: TagId) -> TagId:
+        """Follow merges to the tag that now stands for this one; a cycle ends at its smallest."""
+        seen = [tag]
+        while True:
+            record = self._tables.tags.get(seen[-1])
+            into = record.regs.get(Field.TAG_MERGED) if record else None
+            if into is None:
+                return seen[-1]
+            if into in seen:
+                return min(seen[seen.index(into) :])
+            seen.append(TagId(into))
+
+    def numbers(self, tags: Iterable[TagId]) -> BitMap:
+        """Return the photos that have every one of these tags."""
+        result: BitMap | None = None
+        for tag in tags:
+            found = self.postings.bitmap(tag.encode())
+            result = BitMap(found) if result is None else result & found
+        return self.postings.bitmap(ALL) if result is None else result
+
+    # -- applying --------------------------------------------------------------------------
+
+    def ensure(self, ident: ContentId) -> PhotoRecord:
+        """Return the record of a content, made when this is the first that was heard of it."""
+        record = self._tables.photos.get(ident)
+        if record is None:
+            record = PhotoRecord(ident)
+            self._tables.photos.put(ident, record)
+        return record
+
+    def record_content(self, op: RecordContent, stamp: Stamp) -> None:
+        """Note where a content lies. The first record counts, whatever order they come in."""
+        photo = self.ensure(op.content.id)
+        if photo.content is None or stamp < photo.content_at:
+            photo.content = op.content
+            photo.content_at = stamp
+            self.refresh(photo)
+
+    def record_analysis(self, op: RecordAnalysis, stamp: Stamp) -> None:
+        """Replace what a pack saw on a photo by what it sees now."""
+        photo = self.ensure(op.photo)
+        old = photo.sights.get(op.pack)
+        if old is not None and stamp <= old.stamp:
+            return
+        photo.sights[op.pack] = Sight(
+            stamp, op.media_type, op.tags, op.facts, op.details, op.thumbnail, op.unreadable
+        )
+        self.refresh(photo)
+
+    def set_word(self, op: SetWord, stamp: Stamp) -> None:
+        """Note the user's word on a content."""
+        photo = self.ensure(ContentId(op.photo))
+        if stamp > photo.words.get(op.tag, (Word.UNSET, Stamp(-1, stamp.device)))[1]:
+            photo.words[op.tag] = (op.word, stamp)
+            self.ensure_tag(op.tag)
+            self.refresh(photo)
+
+    def set_register(self, op: SetRegister, stamp: Stamp) -> None:
+        """Write a register of a photo."""
+        photo = self.ensure(ContentId(op.id))
+        if photo.regs.write(op.field, op.value, stamp):
+            self.refresh(photo)
+
+    def set_tag_register(self, op: SetRegister, stamp: Stamp) -> None:
+        """Write a register of a tag; a merge moves its photos to the tag it went into."""
+        tag = TagId(op.id.decode())
+        record = self.ensure_tag(tag)
+        before = self.canonical(tag)
+        if not record.regs.write(op.field, op.value, stamp):
+            return
+        self._enter_tag_name(record)
+        self._tables.tags.put(tag, record)
+        if op.field is Field.TAG_MERGED:
+            numbers = BitMap(self.postings.bitmap(before.encode()))
+            for number in numbers | self.postings.bitmap(self.canonical(tag).encode()):
+                shown = self.shown(number)
+                if shown is not None:
+                    self.refresh(self.ensure(shown.photo))
+
+    def attach(self, file: FileRecord, photo: ContentId) -> None:
+        """A live file holds this content now."""
+        record = self.ensure(photo)
+        if file.id not in record.files:
+            record.files.append(file.id)
+            record.files.sort()
+        self.refresh(record)
+
+    def detach(self, file: FileRecord, photo: ContentId) -> None:
+        """A file holds this content no longer, or nobody lists the file."""
+        record = self.ensure(photo)
+        if file.id in record.files:
+            record.files.remove(file.id)
+        self.refresh(record)
+
+    def ensure_tag(self, tag: TagId) -> TagRecord:
+        """Return the record of a tag, made when it is used for the first time."""
+        record = self._tables.tags.get(tag)
+        if record is None:
+            record = TagRecord(tag, self._tag_pages.append(b"", tag.encode()))
+            self._enter_tag_name(record)
+            self._tables.tags.put(tag, record)
+        return record
+
+    def refresh(self, photo: PhotoRecord) -> None:
+        """Bring names, numbers and posting lists in line with the record."""
+        affirmed = any(w is Word.YES for w, _ in photo.words.values())
+        present = bool(photo.files) and photo.content is not None
+        listed = present and photo.media
+        before = set(photo.tags)
+        old_name = photo.name
+        sight = photo.sight
+        tags: set[TagId] = set()
+        if present and (listed or affirmed):
+            seen = [self.canonical(s.tag) for s in sight.tags] if sight else []
+            words: dict[TagId, tuple[Word, Stamp]] = {}
+            for tag, (word, stamp) in photo.words.items():
+                into = self.canonical(tag)
+                if word is not Word.UNSET and (into not in words or stamp > words[into][1]):
+                    words[into] = (word, stamp)
+            tags = tags_in_force(seen, words, self._taxonomy.ancestors)
+        oldest = self._oldest(photo) if present and (listed or affirmed) else None
+        self._enter_name(photo, oldest)
+        if photo.number is not None:
+            self._move(photo, ALL, listed)
+            self._move(photo, SEEN, listed and sight is not None)
+            self._move(photo, UNREADABLE, listed and bool(sight and sight.unreadable))
+            self._move(photo, FAVOURITES, listed and bool(photo.regs.get(Field.FAVOURITE)))
+            for tag in before - tags:
+                self.postings.discard(tag.encode(), photo.number)
+            for tag in tags - before:
+                self.ensure_tag(tag)
+                self.postings.add(tag.encode(), photo.number)
+        changed = before ^ tags
+        was_listed = photo.listed
+        photo.tags = sorted(tags)
+        photo.listed = listed
+        self._tables.photos.put(photo.id, photo)
+        if changed or was_listed != listed or old_name != photo.name:
+            self._on_photo(photo, changed, old_name)
+
+    # -- names -----------------------------------------------------------------------------
+
+    def free_name(self, name: bytes, photo: ContentId) -> bytes:
+        """Return ``name`` when no other photo has it, else the name with this photo's suffix."""
+        if any(holder != photo for holder, _ in self._name_holders(name)):
+            return suffixed(name, photo)
+        return name
+
+    def _oldest(self, photo: PhotoRecord) -> FileRecord | None:
+        files = [f for f in map(self._tables.files.get, photo.files) if f is not None]
+        return min(files, key=lambda f: (f.born, f.id), default=None)
+
+    def _move(self, photo: PhotoRecord, posting_list: bytes, belongs: bool) -> None:
+        assert photo.number is not None
+        if belongs:
+            self.postings.add(posting_list, photo.number)
+        else:
+            self.postings.discard(posting_list, photo.number)
+
+    def _enter_name(self, photo: PhotoRecord, oldest: FileRecord | None) -> None:
+        """Enter or withdraw the view name; give the photo a number when it has none."""
+        want = None
+        chosen = photo.regs.get(Field.VIEW_NAME) is not None
+        if oldest is not None:
+            own = min(oldest.entries, key=lambda e: (min(oldest.entries[e]), e))[1]
+            want = photo.regs.get(Field.VIEW_NAME) or own
+        if photo.name is not None and (photo.name != want or photo.chosen != chosen):
+            self._withdraw_name(photo.name, photo.id)
+            photo.name = None
+        photo.chosen = chosen
+        if want is None or oldest is None:
+            return
+        if photo.number is None:
+            photo.number = self._numbers.append(b"", cbor2.dumps([photo.id, want, oldest.id]))
+        if photo.name is None:
+            photo.name = want
+            holders = self._ordered([*self._name_holders(want), (photo.id, photo.number)], photo)
+            self._put_holders(want, holders)
+            self._label(want, holders)
+        item = self.shown(photo.number)
+        if item is None or item.file != oldest.id:
+            shown = self._label_of(want, photo.id, self._name_holders(want))
+            self._numbers.set(b"", photo.number, cbor2.dumps([photo.id, shown, oldest.id]))
+
+    def _ordered(
+        self, holders: list[tuple[ContentId, int]], fresh: PhotoRecord
+    ) -> list[tuple[ContentId, int]]:
+        """Order who may show a plain name: chosen names before borrowed ones, then smaller ids."""
+
+        def borrowed(ident: ContentId) -> bool:
+            photo = fresh if ident == fresh.id else self._tables.photos.get(ident)
+            return photo is None or photo.regs.get(Field.VIEW_NAME) is None
+
+        return sorted(holders, key=lambda h: (borrowed(h[0]), h[0]))
+
+    def _withdraw_name(self, name: bytes, photo: ContentId) -> None:
+        holders = [h for h in self._name_holders(name) if h[0] != photo]
+        self._put_holders(name, holders)
+        self._label(name, holders)
+
+    def _label(self, name: bytes, holders: list[tuple[ContentId, int]]) -> None:
+        """Show the first holder under the plain name and the others with their suffix."""
+        for photo, number in holders:
+            shown = self.shown(number)
+            label = self._label_of(name, photo, holders)
+            if shown is not None and shown.name != label:
+                self._numbers.set(b"", number, cbor2.dumps([photo, label, shown.file]))
+
+    @staticmethod
+    def _label_of(name: bytes, photo: ContentId, holders: list[tuple[ContentId, int]]) -> bytes:
+        return name if not holders or holders[0][0] == photo else suffixed(name, photo)
+
+    def _name_holders(self, name: bytes) -> list[tuple[ContentId, int]]:
+        raw = self._tables.store.get(Table.VIEW_NAME, name)
+        return [] if raw is None else [(ContentId(p), n) for p, n in cbor2.loads(raw)]
+
+    def _put_holders(self, name: bytes, holders: list[tuple[ContentId, int]]) -> None:
+        if holders:
+            self._tables.store.put(Table.VIEW_NAME, name, cbor2.dumps(holders))
+        else:
+            self._tables.store.delete(Table.VIEW_NAME, name)
+
+    def _by_suffix(self, name: bytes) -> Shown | None:
+        """Resolve ``name~id.ext``, which every photo answers to whatever it is listed as."""
+        at = name.rfind(b"~")
+        if at <= 0 or len(name) < at + 9:
+            return None
+        plain, ident = name[:at] + name[at + 9 :], name[at + 1 : at + 9]
+        for photo, number in self._name_holders(plain):
+            if photo[:4].hex().encode() == ident:
+                return self.shown(number)
+        return None
+
+    def _tag_ids(self, key: str) -> list[TagId]:
+        raw = self._tables.store.get(Table.TAG_NAME, key.encode())
+        return [] if raw is None else [TagId(t) for t in cbor2.loads(raw)]
+
+    def _enter_tag_name(self, record: TagRecord) -> None:
+        name = record.regs.get(Field.TAG_NAME) or self._taxonomy.name(record.id)
+        key = None if name is None else fold(name)
+        if key == record.key:
+            return
+        if record.key is not None:
+            rest = [t for t in self._tag_ids(record.key) if t != record.id]
+            self._tables.store.put(Table.TAG_NAME, record.key.encode(), cbor2.dumps(rest))
+        if key is not None:
+            ids = sorted({*self._tag_ids(key), record.id})
+            self._tables.store.put(Table.TAG_NAME, key.encode(), cbor2.dumps(ids))
+        record.key = key

@@ -1,0 +1,311 @@
+"""The catalog's records: mutable in memory, CBOR in the table, registers with their stamps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import cbor2
+
+from tagfs.model import (
+    NEVER,
+    Content,
+    ContentId,
+    DeviceId,
+    Facts,
+    FileId,
+    FolderId,
+    Scored,
+    Stamp,
+    TagId,
+    Word,
+)
+from tagfs.vault.ops import (
+    Field,
+    decode_content,
+    decode_facts,
+    encode_content,
+    encode_facts,
+)
+
+Dot = tuple[DeviceId, int, int]
+"""Who added an entry, at which clock, as which operation of its unit."""
+
+
+class Registers:
+    """Last-writer-wins registers by field: the value with the greatest stamp stays."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, raw: dict[int, list[Any]] | None = None) -> None:
+        self._values: dict[int, list[Any]] = raw if raw is not None else {}
+
+    def write(self, name: Field, value: Any, stamp: Stamp) -> bool:
+        """Store ``value`` if it is the later one; say whether it was."""
+        if stamp <= self.stamp(name):
+            return False
+        self._values[int(name)] = [value, stamp.hlc, stamp.device]
+        return True
+
+    def get(self, name: Field, default: Any = None) -> Any:
+        """Return the value in force."""
+        found = self._values.get(int(name))
+        return default if found is None else found[0]
+
+    def stamp(self, name: Field) -> Stamp:
+        """Return who wrote the value in force, NEVER when nobody did."""
+        found = self._values.get(int(name))
+        return NEVER if found is None else Stamp(found[1], found[2])
+
+    def latest(self) -> int:
+        """Return the greatest clock of any register."""
+        return max((v[1] for v in self._values.values()), default=0)
+
+    def raw(self) -> dict[int, list[Any]]:
+        """Return the form that the table keeps."""
+        return self._values
+
+
+@dataclass(slots=True)
+class FileRecord:
+    """One inode: its registers and the folders that list it."""
+
+    id: FileId
+    ino: int
+    born: int  # smallest clock that any operation on it had: decides which twin is the oldest
+    regs: Registers = field(default_factory=Registers)
+    entries: dict[tuple[FolderId, bytes], list[Dot]] = field(default_factory=dict)
+    gone: list[Dot] = field(default_factory=list)  # removed; whatever comes late stays so
+    trash_slot: int | None = None
+
+    @property
+    def content(self) -> tuple[ContentId, int] | None:
+        """Content id and size; None while the file is empty."""
+        value = self.regs.get(Field.CONTENT)
+        return None if value is None else (ContentId(value[0]), value[1])
+
+    @property
+    def live(self) -> bool:
+        """Whether any folder lists it."""
+        return bool(self.entries)
+
+    @property
+    def mode(self) -> int:
+        """Permission bits."""
+        return int(self.regs.get(Field.MODE, 0o644))
+
+    @property
+    def mtime_ns(self) -> int:
+        """Nanoseconds since 1970."""
+        return int(self.regs.get(Field.MTIME, 0))
+
+    @property
+    def target(self) -> bytes | None:
+        """Where a symlink points; None for a regular file."""
+        value: bytes | None = self.regs.get(Field.TARGET)
+        return value
+
+    @property
+    def trashed(self) -> tuple[int, tuple[tuple[FolderId, bytes], ...]] | None:
+        """When it was deleted (ms) and where it stood; None when it was not."""
+        value = self.regs.get(Field.TRASHED)
+        if value is None:
+            return None
+        return (value[0], tuple((FolderId(f), n) for f, n in value[1]))
+
+    @property
+    def purged(self) -> bool:
+        """Whether it was removed from the trash too."""
+        return self.regs.get(Field.PURGED) is not None
+
+    def encode(self) -> bytes:
+        """Return the table's value."""
+        entries = [[f, n, dots] for (f, n), dots in self.entries.items()]
+        return cbor2.dumps(
+            [self.ino, self.born, self.regs.raw(), entries, self.gone, self.trash_slot]
+        )
+
+    @classmethod
+    def decode(cls, ident: FileId, data: bytes) -> FileRecord:
+        """Read the table's value."""
+        ino, born, regs, entries, gone, slot = cbor2.loads(data)
+        return cls(
+            ident,
+            ino,
+            born,
+            Registers(regs),
+            {(f, n): [(d[0], d[1], d[2]) for d in dots] for f, n, dots in entries},
+            [(d[0], d[1], d[2]) for d in gone],
+            slot,
+        )
+
+
+@dataclass(slots=True)
+class FolderRecord:
+    """One own folder: its place, mode and times."""
+
+    id: FolderId
+    ino: int
+    regs: Registers = field(default_factory=Registers)
+    shown: tuple[FolderId, bytes, int] | None = None  # parent, name and slot it is listed under
+    files: int = 0  # entries below that keep a deleted folder alive
+    folders: int = 0  # folders listed below
+    changed: int = 0  # greatest clock that added or removed an entry
+
+    @property
+    def place(self) -> tuple[FolderId, bytes, bool] | None:
+        """Parent, name and whether the user wants it there."""
+        value = self.regs.get(Field.PLACE)
+        return None if value is None else (FolderId(value[0]), value[1], value[2])
+
+    @property
+    def mode(self) -> int:
+        """Permission bits."""
+        return int(self.regs.get(Field.MODE, 0o755))
+
+    @property
+    def mtime_ns(self) -> int:
+        """Nanoseconds since 1970: as set by the user, or when an entry came or went later."""
+        if self.regs.stamp(Field.MTIME).hlc >= self.changed:
+            return int(self.regs.get(Field.MTIME, 0))
+        return (self.changed >> 16) * 1_000_000
+
+    def encode(self) -> bytes:
+        """Return the table's value."""
+        return cbor2.dumps(
+            [self.ino, self.regs.raw(), self.shown, self.files, self.folders, self.changed]
+        )
+
+    @classmethod
+    def decode(cls, ident: FolderId, data: bytes) -> FolderRecord:
+        """Read the table's value."""
+        ino, regs, shown, files, folders, changed = cbor2.loads(data)
+        place = None if shown is None else (FolderId(shown[0]), shown[1], shown[2])
+        return cls(ident, ino, Registers(regs), place, files, folders, changed)
+
+
+@dataclass(slots=True)
+class Sight:
+    """What one model pack saw on a photo: the machine's rows, apart from every user's word."""
+
+    stamp: Stamp
+    media_type: str
+    tags: tuple[Scored, ...]
+    facts: Facts
+    details: tuple[ContentId, int, int] | None
+    thumbnail: tuple[ContentId, int, int] | None
+    unreadable: str | None
+
+    def raw(self) -> list[Any]:
+        """Return the form that the table keeps."""
+        return [
+            self.stamp.hlc,
+            self.stamp.device,
+            self.media_type,
+            [[s.tag, s.confidence] for s in self.tags],
+            encode_facts(self.facts),
+            self.details,
+            self.thumbnail,
+            self.unreadable,
+        ]
+
+    @classmethod
+    def load(cls, raw: list[Any]) -> Sight:
+        """Read what raw() gave."""
+        return cls(
+            Stamp(raw[0], raw[1]),
+            raw[2],
+            tuple(Scored(TagId(t), c) for t, c in raw[3]),
+            decode_facts(raw[4]),
+            None if raw[5] is None else (ContentId(raw[5][0]), raw[5][1], raw[5][2]),
+            None if raw[6] is None else (ContentId(raw[6][0]), raw[6][1], raw[6][2]),
+            raw[7],
+        )
+
+
+@dataclass(slots=True)
+class PhotoRecord:
+    """One content: its parts, the files that hold it, what was seen and what the user said."""
+
+    id: ContentId
+    number: int | None = None  # in posting lists; None while nothing lists it
+    content: Content | None = None
+    content_at: Stamp = NEVER
+    files: list[FileId] = field(default_factory=list)  # live ones
+    sights: dict[str, Sight] = field(default_factory=dict)  # by model pack
+    words: dict[TagId, tuple[Word, Stamp]] = field(default_factory=dict)
+    regs: Registers = field(default_factory=Registers)
+    name: bytes | None = None  # view name as entered in VIEW_NAME
+    chosen: bool = False  # whether that name was recorded, rather than borrowed from the file
+    tags: list[TagId] = field(default_factory=list)  # in force and in posting lists
+    listed: bool = False
+
+    @property
+    def media(self) -> bool:
+        """Whether this is a photo or video rather than a document."""
+        kind = self.content.media_type if self.content else ""
+        return kind.startswith(("image/", "video/"))
+
+    @property
+    def sight(self) -> Sight | None:
+        """The newest analysis."""
+        return max(self.sights.values(), key=lambda s: s.stamp, default=None)
+
+    def encode(self) -> bytes:
+        """Return the table's value."""
+        return cbor2.dumps(
+            [
+                self.number,
+                None if self.content is None else encode_content(self.content),
+                [self.content_at.hlc, self.content_at.device],
+                self.files,
+                {pack: s.raw() for pack, s in self.sights.items()},
+                [[t, int(w), s.hlc, s.device] for t, (w, s) in self.words.items()],
+                self.regs.raw(),
+                self.name,
+                self.chosen,
+                self.tags,
+                self.listed,
+            ]
+        )
+
+    @classmethod
+    def decode(cls, ident: ContentId, data: bytes) -> PhotoRecord:
+        """Read the table's value."""
+        number, content, at, files, sights, words, regs, name, chosen, tags, listed = cbor2.loads(
+            data
+        )
+        return cls(
+            ident,
+            number,
+            None if content is None else decode_content(content),
+            Stamp(at[0], at[1]),
+            [FileId(f) for f in files],
+            {pack: Sight.load(raw) for pack, raw in sights.items()},
+            {TagId(t): (Word(w), Stamp(h, d)) for t, w, h, d in words},
+            Registers(regs),
+            name,
+            chosen,
+            [TagId(t) for t in tags],
+            listed,
+        )
+
+
+@dataclass(slots=True)
+class TagRecord:
+    """One tag: its name and whether it stands though it is empty."""
+
+    id: TagId
+    slot: int
+    regs: Registers = field(default_factory=Registers)
+    key: str | None = None  # casefolded name as entered in TAG_NAME
+
+    def encode(self) -> bytes:
+        """Return the table's value."""
+        return cbor2.dumps([self.slot, self.regs.raw(), self.key])
+
+    @classmethod
+    def decode(cls, ident: TagId, data: bytes) -> TagRecord:
+        """Read the table's value."""
+        slot, regs, key = cbor2.loads(data)
+        return cls(ident, slot, Registers(regs), key)
