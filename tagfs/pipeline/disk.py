@@ -113,3 +113,19 @@ class RealDisk:
 
 REAL = RealDisk()
 """The one that everything uses unless a test says otherwise."""
+
+
+def sync_file(disk: Disk, path: Path) -> None:
+    """Block until a file's bytes are on stable storage; one that was removed needs nothing.
+
+    Opens it anew, so that many files can be dirty without as many descriptors; Linux tells a
+    write-back error to the first who asks, whichever descriptor wrote.
+    """
+    try:
+        fd = disk.open(path)
+    except FileNotFoundError:
+        return
+    try:
+        disk.fdatasync(fd)
+    finally:
+        disk.close(fd)

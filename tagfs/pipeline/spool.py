@@ -1,0 +1,335 @@
+"""The sealed objects that lie on this machine: spool (only copy) and cache (the remote has it).
+
+``spool/xx/`` + 30 hex digits holds objects that are being written, wait for their upload, or
+are not published yet; ``cache/xx/…`` holds copies that may go, the least recently used first.
+Everything here is ciphertext in the form that is uploaded (docs/format.md, Objects).
+
+Removing obeys the rule of pipeline/recovery.py: what a journal line names goes by remove_later
+or settle, which act when the lines that allow it are on stable storage.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tagfs.errors import FileError, Integrity
+from tagfs.model import ObjectName, Part
+from tagfs.pipeline.disk import REAL, Buffer, Disk, sync_file
+from tagfs.vault.keys import KeyRing
+from tagfs.vault.objects import verify_part
+
+RESERVE = 512 * 1024 * 1024
+"""Bytes left free on the disk, or one fiftieth of it where that is less."""
+CREDIT = 16 * 1024 * 1024
+"""Bytes that are written between two looks at the free space."""
+CACHE = 10 * 1024**3
+"""Bytes of settled copies that are kept."""
+
+
+class Spool:
+    """Sealed objects by name. One process; only sync() is for another thread."""
+
+    def __init__(
+        self,
+        folder: Path,
+        ring: KeyRing,
+        cache: Path | None = None,
+        disk: Disk = REAL,
+        cache_bytes: int = CACHE,
+        space: Callable[[Path], tuple[int, int]] | None = None,
+    ) -> None:
+        """Use ``folder`` and ``cache`` (default: beside it), which are made when missing.
+
+        ``space(folder)`` returns (total, free) bytes of the file system.
+        """
+        self.folder = folder
+        self.cache = cache or folder.with_name("cache")
+        self.disk = disk
+        self._ring = ring
+        self._cache_limit = cache_bytes
+        self._space = space or _space
+        self._credit = 0
+        self._lock = threading.Lock()
+        self._dirty: set[ObjectName] = set()
+        self._folders_dirty: set[Path] = set()
+        self._known_folders: set[Path] = set()
+        self._later: list[tuple[bool, ObjectName]] = []
+        self._cached: OrderedDict[ObjectName, int] = OrderedDict()
+        self._cached_bytes = 0
+        for path in (self.folder, self.cache):
+            if disk.make_folder(path):
+                disk.fsync_folder(path.parent)
+        self._load_cache()
+
+    # -- writing ---------------------------------------------------------------------------
+
+    def reserve(self, size: int) -> None:
+        """Make sure that ``size`` more bytes may be written.
+
+        Raises FileError(ENOSPC) when the disk is filled up to the reserve. Looks at the disk
+        only now and then, so other writers can eat up to CREDIT bytes of the reserve.
+        """
+        self._credit -= size
+        if self._credit >= 0:
+            return
+        total, free = self._space(self.folder)
+        usable = free - min(RESERVE, total // 50)
+        if usable < size:
+            self._credit = 0
+            raise FileError(
+                errno.ENOSPC,
+                "The disk under the state directory is full up to the reserve; free some space "
+                "there or wait for the upload.",
+            )
+        self._credit = min(CREDIT, usable - size)
+
+    def open_part(self, name: ObjectName) -> int:
+        """Return a descriptor to write an object, which is made the first time.
+
+        For ContentWriter. Raises OSError. Nothing is synced before close_part().
+        """
+        path = self.path(name)
+        try:
+            return self.disk.open(path, write=True)
+        except FileNotFoundError:
+            self._make_folder(path.parent)
+            return self.disk.create(path)
+
+    def close_part(self, name: ObjectName, fd: int) -> None:
+        """Close a descriptor of open_part() and take note that the object is to be synced."""
+        self.disk.close(fd)
+        self.touch(name)
+
+    def touch(self, name: ObjectName) -> None:
+        """Let the next sync() bring an object to stable storage, its entry included."""
+        with self._lock:
+            self._dirty.add(name)
+            self._folders_dirty.add(self.path(name).parent)
+
+    def keep(self, name: ObjectName, data: Buffer) -> None:
+        """Keep a copy of an object of the remote in the cache.
+
+        Raises FileError(ENOSPC), OSError. A crash leaves the copy whole, cut or absent, which
+        readers find out; it is not synced.
+        """
+        self.reserve(len(data))
+        path = self._cache_path(name)
+        self._make_folder(path.parent)
+        temporary = path.with_name(path.name + ".new")
+        self.disk.unlink(temporary)
+        fd = self.disk.create(temporary)
+        try:
+            self.disk.pwrite(fd, data, 0)
+        except OSError:
+            self.disk.unlink(temporary)
+            raise
+        finally:
+            self.disk.close(fd)
+        self.disk.rename(temporary, path)
+        self._remember(name, len(data))
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def path(self, name: ObjectName) -> Path:
+        """Return where an object lies, or would lie, in the spool."""
+        return _place(self.folder, name)
+
+    def has(self, name: ObjectName) -> bool:
+        """Whether the object is in the spool: not settled, its only sure copy."""
+        return os.path.exists(self.path(name))
+
+    def open_local(self, name: ObjectName) -> int | None:
+        """Return a descriptor to read an object of spool or cache, None when it is in neither.
+
+        The caller closes it. It stays good when the object is settled or removed meanwhile.
+        """
+        for path in (self.path(name), self._cache_path(name)):
+            try:
+                fd = self.disk.open(path)
+            except FileNotFoundError:
+                continue
+            if name in self._cached:
+                self._cached.move_to_end(name)
+            return fd
+        return None
+
+    def pread(self, name: ObjectName, offset: int, size: int) -> bytes:
+        """Return stored bytes of a local object, short at its end. Raises FileNotFoundError."""
+        fd = self.open_local(name)
+        if fd is None:
+            raise FileNotFoundError(errno.ENOENT, "no local copy", name.hex())
+        try:
+            return os.pread(fd, size, offset)
+        finally:
+            self.disk.close(fd)
+
+    def verify(self, part: Part, number: int) -> None:
+        """Open every chunk and the trailer of a local object.
+
+        Raises Integrity, naming the object, also when it is not here or has another size.
+        """
+        fd = self.open_local(part.name)
+        if fd is None:
+            raise Integrity(f"Object {part.name.hex()} is not on this machine.")
+        try:
+            size = os.fstat(fd).st_size
+            if size != part.stored:
+                raise Integrity(f"Object {part.name.hex()} has {size} bytes, not {part.stored}.")
+            verify_part(self._ring, part, number, lambda at, n: os.pread(fd, n, at))
+        finally:
+            self.disk.close(fd)
+
+    def sizes(self) -> dict[ObjectName, int]:
+        """Return the stored size of every object in the spool. Reads its folders."""
+        return dict(_objects(self.folder))
+
+    # -- going -----------------------------------------------------------------------------
+
+    def remove(self, name: ObjectName) -> None:
+        """Remove at once every copy of an object that no journal line names."""
+        with self._lock:
+            self._dirty.discard(name)
+        self.disk.unlink(self.path(name))
+        self.remove_cached(name)
+
+    def remove_cached(self, name: ObjectName) -> None:
+        """Remove the copy in the cache, if there is one."""
+        self._cached_bytes -= self._cached.pop(name, 0)
+        self.disk.unlink(self._cache_path(name))
+
+    def remove_later(self, name: ObjectName) -> None:
+        """Remove an object once the lines that are in the journal now are on stable storage.
+
+        One of them says that it is not needed (notes.Dropped, notes.DraftDropped, …).
+        """
+        with self._lock:
+            self._later.append((False, name))
+
+    def settle(self, name: ObjectName) -> None:
+        """Move an object from spool to cache, under the same condition as remove_later().
+
+        The lines say that it was uploaded. The copy stays readable all the time.
+        """
+        with self._lock:
+            self._later.append((True, name))
+
+    def take_later(self) -> list[tuple[bool, ObjectName]]:
+        """Return what was asked for by settle() (True) and remove_later() (False), forget it."""
+        with self._lock:
+            later, self._later = self._later, []
+        return later
+
+    def do_later(self, later: list[tuple[bool, ObjectName]]) -> None:
+        """Do what take_later() returned; for recovery.make_durable. Raises OSError."""
+        for settle, name in later:
+            if settle:
+                self._move_to_cache(name)
+            else:
+                self.remove(name)
+
+    # -- durability ------------------------------------------------------------------------
+
+    def sync(self) -> None:
+        """Block until closed objects and their entries are on stable storage.
+
+        Not for trio's thread. Raises OSError; what was not synced is tried again then.
+        """
+        with self._lock:
+            dirty, self._dirty = self._dirty, set()
+            folders, self._folders_dirty = self._folders_dirty, set()
+        try:
+            for name in dirty:
+                sync_file(self.disk, self.path(name))
+            for folder in folders:
+                self.disk.fsync_folder(folder)
+        except OSError:
+            with self._lock:
+                self._dirty |= dirty
+                self._folders_dirty |= folders
+            raise
+
+    # -- inside ----------------------------------------------------------------------------
+
+    def _make_folder(self, path: Path) -> None:
+        if path not in self._known_folders:
+            # Also when it was there: the process that made it may not have come to its sync.
+            self.disk.make_folder(path)
+            self._known_folders.add(path)
+            with self._lock:
+                self._folders_dirty.add(path.parent)
+
+    def _cache_path(self, name: ObjectName) -> Path:
+        return _place(self.cache, name)
+
+    def _move_to_cache(self, name: ObjectName) -> None:
+        old, new = self.path(name), self._cache_path(name)
+        try:
+            size = os.stat(old).st_size
+        except FileNotFoundError:
+            return
+        self._make_folder(new.parent)
+        self.disk.rename(old, new)
+        self._remember(name, size)
+
+    def _remember(self, name: ObjectName, size: int) -> None:
+        self._cached_bytes += size - self._cached.pop(name, 0)
+        self._cached[name] = size
+        self._shrink()
+
+    def _shrink(self) -> None:
+        while self._cached_bytes > self._cache_limit and self._cached:
+            self.remove_cached(next(iter(self._cached)))
+
+    def _load_cache(self) -> None:
+        found = []
+        for folder in _folders(self.cache):
+            for entry in os.scandir(folder):
+                name = _name(folder.name, entry.name)
+                if name is None:
+                    self.disk.unlink(Path(entry.path))  # a copy that a crash interrupted
+                else:
+                    stat = entry.stat()
+                    found.append((stat.st_atime_ns, name, stat.st_size))
+        for _, name, size in sorted(found):
+            self._cached[name] = size
+            self._cached_bytes += size
+        self._shrink()
+
+
+def _place(folder: Path, name: ObjectName) -> Path:
+    text = name.hex()
+    return folder / text[:2] / text[2:]
+
+
+def _folders(folder: Path) -> Iterator[Path]:
+    for entry in os.scandir(folder):
+        if len(entry.name) == 2 and entry.is_dir(follow_symlinks=False):
+            yield Path(entry.path)
+
+
+def _objects(folder: Path) -> Iterator[tuple[ObjectName, int]]:
+    for inner in _folders(folder):
+        for entry in os.scandir(inner):
+            name = _name(inner.name, entry.name)
+            if name is not None:
+                yield name, entry.stat().st_size
+
+
+def _name(folder: str, rest: str) -> ObjectName | None:
+    if len(rest) != 30:
+        return None
+    try:
+        name = bytes.fromhex(folder + rest)
+    except ValueError:
+        return None
+    return ObjectName(name) if name.hex() == folder + rest else None
+
+
+def _space(folder: Path) -> tuple[int, int]:
+    stat = os.statvfs(folder)
+    return stat.f_blocks * stat.f_frsize, stat.f_bavail * stat.f_frsize
