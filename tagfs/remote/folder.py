@@ -12,6 +12,7 @@ import errno
 import os
 import secrets
 import stat as stat_
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -43,6 +44,7 @@ class Folder:
         self._seen: tuple[int, int] | None = None
         self._lasting: set[str] = set()  # folders whose entry in their parent was fsynced
         self._swept = False
+        self._lock = threading.Lock()  # over the looks at the root, which threads share
 
     def write(self, name: str, fill: Callable[[int], None]) -> None:
         """Make an object whose bytes ``fill`` writes into a descriptor; FileExistsError if taken.
@@ -140,28 +142,28 @@ class Folder:
     @contextmanager
     def _walk(self, folders: list[str], make: bool) -> Iterator[int]:
         """Open the folder that lies ``folders`` below the root, made where ``make`` says so."""
-        fd = self._open_root(make)
+        with self._lock:
+            fd = self._open_root(make)
         try:
             path = ""
             for folder in folders:
                 path = f"{path}/{folder}"
-                if make and path not in self._lasting:
+                try:
+                    below = _open_below(fd, folder)
+                except FileNotFoundError:
+                    if not make:
+                        raise
                     with suppress(FileExistsError):
                         os.mkdir(folder, 0o700, dir_fd=fd)
-                    os.fsync(fd)
-                    self._lasting.add(path)
-                try:
-                    below = os.open(folder, _FOLDER, dir_fd=fd)
-                except FileNotFoundError:
                     self._lasting.discard(path)
-                    raise
-                except NotADirectoryError:
-                    mode = os.stat(folder, dir_fd=fd, follow_symlinks=False).st_mode
-                    if stat_.S_ISLNK(mode):
-                        raise OSError(errno.ELOOP, "a link inside a store", folder) from None
-                    raise
-                os.close(fd)
-                fd = below
+                    below = _open_below(fd, folder)
+                above, fd = fd, below
+                try:
+                    if make and path not in self._lasting:
+                        os.fsync(above)  # also for another writer, who may have crashed since
+                        self._lasting.add(path)
+                finally:
+                    os.close(above)
             yield fd
         finally:
             os.close(fd)
@@ -251,6 +253,16 @@ class Folder:
             with suppress(OSError):
                 if os.stat(name, dir_fd=temps, follow_symlinks=False).st_mtime < now - _STALE:
                     os.unlink(name, dir_fd=temps)
+
+
+def _open_below(fd: int, folder: str) -> int:
+    """Open a folder inside an open one; OSError(ELOOP) for a link."""
+    try:
+        return os.open(folder, _FOLDER, dir_fd=fd)
+    except NotADirectoryError:
+        if stat_.S_ISLNK(os.stat(folder, dir_fd=fd, follow_symlinks=False).st_mode):
+            raise OSError(errno.ELOOP, "a link inside a store", folder) from None
+        raise
 
 
 def fill_with(data: Bytes) -> Callable[[int], None]:

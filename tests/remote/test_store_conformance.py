@@ -13,6 +13,7 @@ from tagfs.errors import BadName, Exists, NotFound, Refused
 from tagfs.remote import store as store_module
 from tagfs.remote.dir import DirStore
 from tagfs.remote.memory import MemoryStore
+from tagfs.remote.retry import RetryStore
 from tagfs.remote.store import Store
 
 Test = Callable[[Store], Awaitable[None]]
@@ -27,7 +28,11 @@ def _memory(folder: Path) -> Store:
     return MemoryStore()
 
 
-STORES = {"dir": _dir, "memory": _memory}
+def _retried(folder: Path) -> Store:
+    return RetryStore(MemoryStore())
+
+
+STORES = {"dir": _dir, "memory": _memory, "retry": _retried}
 
 
 @pytest.fixture(params=sorted(STORES))
