@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
-from tagfs.errors import Integrity
+from tagfs.errors import Integrity, TagfsError
 
 SALT = 16
 """Bytes in an Argon2id salt."""
@@ -76,10 +76,17 @@ def argon2id(passphrase: bytes, salt: bytes, params: KdfParams) -> bytes:
     params.check()
     if len(salt) != SALT:
         raise ValueError("an Argon2id salt has 16 bytes")
-    return Argon2id(
+    kdf = Argon2id(
         salt=salt,
         length=32,
         iterations=params.time,
         lanes=params.lanes,
         memory_cost=params.memory_kib,
-    ).derive(passphrase)
+    )
+    try:
+        return kdf.derive(passphrase)
+    except MemoryError:
+        raise TagfsError(
+            f"Unlocking needs {params.memory_kib // 1024} MiB of memory for a moment, which this "
+            "machine does not have free; close other programs and try again."
+        ) from None

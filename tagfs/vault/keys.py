@@ -69,6 +69,14 @@ class KeyRing:
         epoch = Epoch(self.newest.number + 1, random(32), random(32))
         return type(self)(self.vault, (*self.epochs, epoch), self.content_key)
 
+    def continues(self, earlier: KeyRing) -> bool:
+        """Whether this is the ring ``earlier``, perhaps with later epochs."""
+        return (
+            self.vault == earlier.vault
+            and self.content_key == earlier.content_key
+            and self.epochs[: len(earlier.epochs)] == earlier.epochs
+        )
+
     @property
     def newest(self) -> Epoch:
         """The epoch that seals whatever is written now."""
@@ -87,6 +95,10 @@ class KeyRing:
     def segment_key(self, epoch: int) -> bytes:
         """Return the input key of the journal segments and certificates of ``epoch``."""
         return self._of_epoch("segment", epoch)
+
+    def header_key(self, epoch: int) -> bytes:
+        """Return the key of the MAC that every header carries for ``epoch``."""
+        return self._of_epoch("header", epoch)
 
     def names_key(self) -> bytes:
         """Return the key of segment and certificate names, the same for the vault's life."""

@@ -31,6 +31,8 @@ KIND_PART: Final = 1
 KIND_TRAILER: Final = 2
 KIND_SEGMENT: Final = 3
 KIND_CERTIFICATE: Final = 4
+KIND_DEVICE_FILE: Final = 5
+KIND_MEMORY: Final = 6
 
 STEP: Final = CHUNK + TAG
 """Bytes from one sealed chunk to the next."""
@@ -52,10 +54,38 @@ def stored_size(size: int) -> int:
     return HEAD + sealed_size(padded_size(size)) + SEALED_TRAILER
 
 
-def remote_name(name: ObjectName) -> str:
+def object_path(name: ObjectName) -> str:
     """Return the name of a part on the remote: ``o/`` + 2 hex digits + ``/`` + the other 30."""
+    return _path("o", name)
+
+
+def segment_path(name: bytes) -> str:
+    """Return the remote name of the journal segment with this 16-byte keyed name."""
+    return _path("j", name)
+
+
+def certificate_path(name: bytes) -> str:
+    """Return the remote name of the device certificate with this 16-byte keyed name."""
+    return _path("d", name)
+
+
+def header_path(generation: int) -> str:
+    """Return the remote name of a header generation: ``h/`` + 8 decimal digits."""
+    return f"h/{generation:08d}"
+
+
+def header_generation(path: str) -> int | None:
+    """Return the generation that a remote name means, None when it is no header's name."""
+    digits = path.removeprefix("h/")
+    if len(digits) != 8 or not (digits.isascii() and digits.isdigit()):
+        return None
+    generation = int(digits)
+    return generation if generation and header_path(generation) == path else None
+
+
+def _path(prefix: str, name: bytes) -> str:
     text = name.hex()
-    return f"o/{text[:2]}/{text[2:]}"
+    return f"{prefix}/{text[:2]}/{text[2:]}"
 
 
 def object_name(remote: str) -> ObjectName | None:
@@ -67,7 +97,7 @@ def object_name(remote: str) -> ObjectName | None:
         name = ObjectName(bytes.fromhex(pieces[1] + pieces[2]))
     except ValueError:
         return None
-    return name if remote_name(name) == remote else None
+    return name if object_path(name) == remote else None
 
 
 @dataclass(frozen=True, slots=True)

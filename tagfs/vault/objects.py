@@ -26,7 +26,7 @@ from tagfs.vault.layout import (
     decode_trailer,
     object_name,
     padded_size,
-    remote_name,
+    object_path,
     stored_size,
     stream_keys,
 )
@@ -43,7 +43,7 @@ __all__ = [
     "padded_size",
     "read_head",
     "read_trailer",
-    "remote_name",
+    "object_path",
     "stored_size",
     "verify_part",
 ]

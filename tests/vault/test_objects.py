@@ -27,8 +27,8 @@ from tagfs.vault.objects import (
     PartWriter,
     Trailer,
     object_name,
+    object_path,
     read_trailer,
-    remote_name,
     stored_size,
     verify_part,
 )
@@ -358,8 +358,8 @@ def test_a_trailer_that_contradicts_itself_is_refused(
 
 def test_remote_names_of_parts_are_invertible() -> None:
     name = ObjectName(bytes(range(16)))
-    assert remote_name(name) == "o/00/0102030405060708090a0b0c0d0e0f"
-    assert object_name(remote_name(name)) == name
+    assert object_path(name) == "o/00/0102030405060708090a0b0c0d0e0f"
+    assert object_name(object_path(name)) == name
     for bad in ["o/00/01", "j/00/" + "0" * 30, "o/0G/" + "0" * 30, "o/0A/" + "0" * 30]:
         assert object_name(bad) is None
 
