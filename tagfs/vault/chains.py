@@ -20,7 +20,6 @@ class Trouble(enum.Enum):
 
     MISSING = "missing"  # segments that were seen are not there: rollback or truncation
     FORKED = "forked"  # another segment stands where one was seen
-    AHEAD = "ahead"  # this device's own sequence goes on without it: restored or cloned
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +41,10 @@ class Alarm:
                 f"the remote it {there}: it was rolled back or cut. Restore the remote, or accept "
                 "what is there with `tagfs repair --accept`."
             )
-        if self.trouble is Trouble.FORKED:
-            return (
-                f"Segment {self.seen.seq} of device {device} is not the one that was seen "
-                f"({self.seen.hash.hex()[:16]}…): the journal was replaced by another one. "
-                "Restore the remote, or accept what is there with `tagfs repair --accept`."
-            )
         return (
-            f"This device ({device}) finds its own journal ahead of what it remembers "
-            f"(segment {self.seen.seq}): its state was restored or cloned. It goes on under a "
-            "new device id."
+            f"Segment {self.seen.seq} of device {device} is not the one that was seen "
+            f"({self.seen.hash.hex()[:16]}…): the journal was replaced by another one. "
+            "Restore the remote, or accept what is there with `tagfs repair --accept`."
         )
 
 

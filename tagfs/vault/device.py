@@ -95,9 +95,12 @@ class Certificate:
 
 
 def certificate_name(ring: KeyRing, device: DeviceId, epoch: int) -> bytes:
-    """Return the 16-byte keyed name: only who has the ring can tell whose certificate it is."""
-    message = b"d" + device + epoch.to_bytes(4, "big")
-    return hmac.digest(ring.names_key(), message, "sha256")[:16]
+    """Return the 16-byte keyed name: only who has the ring can tell whose certificate it is.
+
+    Keyed by the epoch itself, so that of two rotations at once the one that loses leaves nothing
+    under the names of the other.
+    """
+    return hmac.digest(ring.certificate_key(epoch), device, "sha256")[:16]
 
 
 def certify(

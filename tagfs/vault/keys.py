@@ -100,8 +100,12 @@ class KeyRing:
         """Return the key of the MAC that every header carries for ``epoch``."""
         return self._of_epoch("header", epoch)
 
+    def certificate_key(self, epoch: int) -> bytes:
+        """Return the key of the names of an epoch's certificates."""
+        return self._of_epoch("certificate", epoch)
+
     def names_key(self) -> bytes:
-        """Return the key of segment and certificate names, the same for the vault's life."""
+        """Return the key of segment names, the same for the vault's life."""
         return self._for_life("names")
 
     def tag_key(self) -> bytes:
