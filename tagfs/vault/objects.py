@@ -25,8 +25,8 @@ from tagfs.vault.layout import (
     Trailer,
     decode_trailer,
     object_name,
-    padded_size,
     object_path,
+    padded_size,
     stored_size,
     stream_keys,
 )
@@ -40,10 +40,10 @@ __all__ = [
     "PartWriter",
     "Trailer",
     "object_name",
+    "object_path",
     "padded_size",
     "read_head",
     "read_trailer",
-    "object_path",
     "stored_size",
     "verify_part",
 ]

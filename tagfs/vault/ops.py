@@ -13,10 +13,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import cbor2
-
 from tagfs.errors import Integrity
 from tagfs.model import (
+    PART,
     Content,
     ContentId,
     DeviceId,
@@ -31,6 +30,7 @@ from tagfs.model import (
     UnitId,
     Word,
 )
+from tagfs.vault import cbor
 
 MAX_UNIT = 8 * 1024 * 1024
 """Bytes of one encoded unit, at most."""
@@ -41,7 +41,7 @@ MAX_OPS = 100_000
 class Field(enum.IntEnum):
     """Registers of a file or folder. A number, once given, is never used for something else."""
 
-    CONTENT = 1  # file: (content id, size) or None when empty
+    CONTENT = 1  # file: (content id, size[, id of the content it replaces]), None when empty
     MODE = 2  # permission bits
     MTIME = 3  # nanoseconds since 1970
     TARGET = 4  # symlink: where it points, bytes
@@ -143,7 +143,7 @@ class Unit:
 
 def encode_unit(unit: Unit) -> bytes:
     """Return the unit as CBOR, without its device (the journal it stands in says which)."""
-    return cbor2.dumps([unit.id, unit.hlc, [_encode(op) for op in unit.ops]])
+    return cbor.encode([unit.id, unit.hlc, [_encode(op) for op in unit.ops]])
 
 
 def decode_unit(data: bytes, device: DeviceId) -> Unit:
@@ -154,12 +154,10 @@ def decode_unit(data: bytes, device: DeviceId) -> Unit:
     if len(data) > MAX_UNIT:
         raise Integrity(f"A journal unit of {len(data)} bytes is longer than format 1 allows.")
     try:
-        unit_id, hlc, raw = cbor2.loads(data)[:3]
-        if len(raw) > MAX_OPS or len(unit_id) != 16 or not 0 <= hlc < 2**64:
-            raise ValueError("out of bounds")
-        ops = tuple(op for op in map(_decode, raw) if op is not None)
-        return Unit(UnitId(bytes(unit_id)), hlc, device, ops)
-    except (cbor2.CBORDecodeError, ValueError, TypeError, IndexError, KeyError) as e:
+        unit_id, hlc, raw = cbor.check_items(cbor.decode(data), 64)[:3]
+        ops = tuple(op for op in map(_decode, cbor.check_items(raw, MAX_OPS)) if op is not None)
+        return Unit(UnitId(_id(unit_id)), _int(hlc, 2**64), device, ops)
+    except (ValueError, TypeError, IndexError, KeyError, AttributeError) as e:
         raise Integrity(f"A journal unit is malformed ({type(e).__name__}).") from e
 
 
@@ -248,7 +246,8 @@ def decode_content(raw: list[Any]) -> Content:
         for p in raw[3]
     )
     size = _int(raw[1], 2**63)
-    if sum(p.size for p in parts) != size:
+    # Readers find the part of an offset by division, so all but the last must be whole.
+    if sum(p.size for p in parts) != size or any(p.size != PART for p in parts[:-1]):
         raise ValueError("part sizes")
     return Content(ContentId(_bytes(raw[0], 32)), size, _text(raw[2], 128), parts)
 
@@ -272,13 +271,13 @@ def decode_facts(raw: dict[int, Any]) -> Facts:
     """Read what encode_facts wrote; keys of later versions are skipped."""
     place = raw.get(7)
     return Facts(
-        width=raw.get(1),
-        height=raw.get(2),
-        orientation=raw.get(3),
+        width=_optional_int(raw.get(1), 2**31),
+        height=_optional_int(raw.get(2), 2**31),
+        orientation=_optional_int(raw.get(3), 9),
         date=_optional_text(raw.get(4)),
         offset=_optional_text(raw.get(5)),
         camera=_optional_text(raw.get(6)),
-        place=None if place is None else Place(_degrees(place[0]), _degrees(place[1]), place[2]),
+        place=None if place is None else _place(place),
     )
 
 
@@ -288,15 +287,16 @@ def _register(field: Field, value: Any) -> Any:
         case Field.CONTENT:
             if value is None:
                 return None
-            return (ContentId(_bytes(value[0], 32)), _int(value[1], 2**63))
+            content = (ContentId(_bytes(value[0], 32)), _int(value[1], 2**63))
+            if len(value) < 3 or value[2] is None:
+                return content
+            return (*content, ContentId(_bytes(value[2], 32)))
         case Field.MODE:
             return _int(value, 0o10000)
         case Field.MTIME:
-            if not isinstance(value, int) or not -(2**63) <= value < 2**63:
-                raise ValueError("time")
-            return value
+            return cbor.check_number(value, 2**63, -(2**63))
         case Field.TARGET:
-            return _bytes(value, *range(1, 4096))
+            return _target(value)
         case Field.PURGED:
             return None if value is None else _int(value, 2**63)
         case Field.TRASHED:
@@ -331,6 +331,14 @@ def _bytes(value: Any, *lengths: int) -> bytes:
 def _name(value: Any) -> bytes:
     if not isinstance(value, bytes) or not 0 < len(value) <= 255 or b"/" in value or b"\0" in value:
         raise ValueError("name")
+    if value in (b".", b".."):
+        raise ValueError("name")
+    return value
+
+
+def _target(value: Any) -> bytes:
+    if not isinstance(value, bytes) or not 0 < len(value) < 4096 or b"\0" in value:
+        raise ValueError("target")
     return value
 
 
@@ -350,9 +358,19 @@ def _int(value: Any, limit: int) -> int:
     return value
 
 
-def _degrees(value: Any) -> float:
-    if not isinstance(value, (int, float)) or not math.isfinite(value) or abs(value) > 180:
-        raise ValueError("degrees")
+def _optional_int(value: Any, limit: int) -> int | None:
+    return None if value is None else _int(value, limit)
+
+
+def _place(raw: Any) -> Place:
+    latitude, longitude, altitude = raw[:3]
+    height = None if altitude is None else _real(altitude, 1e6)
+    return Place(_real(latitude, 90), _real(longitude, 180), height)
+
+
+def _real(value: Any, limit: float) -> float:
+    if not isinstance(value, (int, float)) or not math.isfinite(value) or abs(value) > limit:
+        raise ValueError("number")
     return float(value)
 
 
