@@ -200,6 +200,8 @@ class LocalJournal:
         """
         with self._syncing:
             with self._lock:
+                if self._broken:
+                    raise FileError(errno.EIO, self._broken)
                 end, retire = self._end, self._to_retire
                 file = self._files[-1] if self._synced < end else None
             if file is not None:
@@ -219,6 +221,10 @@ class LocalJournal:
         """
         if self._mark_end != self._end:
             self._mark_end = self.append(SYNCED, position.encode())
+
+    def stop(self, why: str) -> None:
+        """Take no more lines: every further append and sync raises FileError(EIO, why)."""
+        self._broken = self._broken or why
 
     def retire(self, before: Position) -> None:
         """Let go of files that hold only lines up to ``before``, at the next sync.

@@ -77,6 +77,11 @@ class Scratch:
         self._extents: list[Extent] = []
         self._opened: tuple[int, bytearray] | None = None
 
+    def lie_over(self, base: int) -> None:
+        """Say how many bytes the base has by now; it may grow until the first truncate()."""
+        self.base_size = base
+        self.size = max(self.size, base)
+
     def write(self, offset: int, data: Buffer) -> int:
         """Record bytes of the file; return how many were taken, which is all unless the disk
         is full half-way. Raises OSError when nothing was taken."""

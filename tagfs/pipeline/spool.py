@@ -32,7 +32,7 @@ CACHE = 10 * 1024**3
 
 
 class Spool:
-    """Sealed objects by name. One process; only sync() is for another thread."""
+    """Sealed objects by name, for one process. Safe from any thread; only sync() blocks long."""
 
     def __init__(
         self,
@@ -153,8 +153,9 @@ class Spool:
                 fd = self.disk.open(path)
             except FileNotFoundError:
                 continue
-            if name in self._cached:
-                self._cached.move_to_end(name)
+            with self._lock:
+                if name in self._cached:
+                    self._cached.move_to_end(name)
             return fd
         return None
 
@@ -199,7 +200,8 @@ class Spool:
 
     def remove_cached(self, name: ObjectName) -> None:
         """Remove the copy in the cache, if there is one."""
-        self._cached_bytes -= self._cached.pop(name, 0)
+        with self._lock:
+            self._cached_bytes -= self._cached.pop(name, 0)
         self.disk.unlink(self._cache_path(name))
 
     def remove_later(self, name: ObjectName) -> None:
@@ -223,6 +225,11 @@ class Spool:
         with self._lock:
             later, self._later = self._later, []
         return later
+
+    def put_back(self, later: list[tuple[bool, ObjectName]]) -> None:
+        """Undo take_later()."""
+        with self._lock:
+            self._later = later + self._later
 
     def do_later(self, later: list[tuple[bool, ObjectName]]) -> None:
         """Do what take_later() returned; for recovery.make_durable. Raises OSError."""
@@ -277,13 +284,16 @@ class Spool:
         self._remember(name, size)
 
     def _remember(self, name: ObjectName, size: int) -> None:
-        self._cached_bytes += size - self._cached.pop(name, 0)
-        self._cached[name] = size
+        with self._lock:
+            self._cached_bytes += size - self._cached.pop(name, 0)
+            self._cached[name] = size
         self._shrink()
 
     def _shrink(self) -> None:
-        while self._cached_bytes > self._cache_limit and self._cached:
-            self.remove_cached(next(iter(self._cached)))
+        while self._cached_bytes > self._cache_limit:
+            with self._lock:
+                name = next(iter(self._cached))
+            self.remove_cached(name)
 
     def _load_cache(self) -> None:
         found = []

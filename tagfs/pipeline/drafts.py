@@ -1,0 +1,542 @@
+"""The bytes of one open file, shared by all who have it open, and how they become a content.
+
+    CLEAN ----write at 0 of nothing----> PASS ----finish----> CLEAN over the new content
+      |                                   |
+      +------any other change------> DRAFT <--anything but the next byte--+
+
+CLEAN is a content, or nothing, as recorded. PASS is a first pass strictly forwards: whole
+chunks go to their final sealed form at once. DRAFT is a scratch log over a base: the recorded
+content, or the whole chunks of an interrupted pass. A draft is re-sealed after the last close
+(``reseal``); until then its DraftSaved note says where the bytes are.
+
+Everything is inline but ``read``, ``fetch`` and ``reseal``. What a note has named is never
+removed here: the caller does that (Contents.drop_draft) when the next line is in the journal.
+"""
+
+from __future__ import annotations
+
+import enum
+import errno
+import os
+from collections.abc import Callable
+from typing import Self
+
+import trio
+
+from tagfs.crypto.chunked import TAG
+from tagfs.errors import FileError, Integrity
+from tagfs.model import CHUNK, PART, Content, FileId, ObjectName, Part
+from tagfs.pipeline.contents import ContentReader, Contents, damaged, refused
+from tagfs.pipeline.disk import Buffer
+from tagfs.pipeline.notes import UNRECORDED, Base, DraftSaved
+from tagfs.pipeline.scratch import Piece, Scratch
+from tagfs.pipeline.spool import Spool
+from tagfs.vault.keys import KeyRing
+from tagfs.vault.objects import HEAD, ContentWriter, read_head, stored_size
+
+STEP = 1024 * 1024
+"""Bytes that are re-sealed between two chances for other tasks."""
+MAX_SIZE = 2**45
+"""Bytes of one file, at most (format 1: 2^20 parts of 32 MiB)."""
+
+
+class _State(enum.Enum):
+    CLEAN = 1
+    PASS = 2
+    DRAFT = 3
+
+
+class OpenContent:
+    """The bytes of one inode while it is open."""
+
+    def __init__(
+        self,
+        contents: Contents,
+        spool: Spool,
+        ring: KeyRing,
+        file: FileId,
+        base: Content | None = None,
+    ) -> None:
+        """Open what is recorded for a file: a content, or None for an empty file."""
+        self.file = file
+        self._contents = contents
+        self._spool = spool
+        self._ring = ring
+        self._state = _State.CLEAN
+        self._base: Base | None = Base(base, base.size) if base is not None else None
+        self._reader = contents.reader(base) if base is not None else None
+        self._writer: ContentWriter | None = None
+        self._scratch: Scratch | None = None
+        self._size = base.size if base is not None else 0
+        self._dirty = False
+        self._named = False  # whether a note names the objects of the pass
+        self._scratch_named = False
+        self._mirrored = 0  # bytes of the pass that its scratch log has the tail up to
+        self._head = b""  # first bytes of a pass, to tell its type from
+        self._ending: tuple[bytes, int, str] | None = None  # of a finish that did not fit
+        self._turn = 0  # counts changes of state, for a read that waits meanwhile
+
+    @classmethod
+    def from_draft(cls, contents: Contents, spool: Spool, ring: KeyRing, draft: DraftSaved) -> Self:
+        """Open a draft that a note names. Raises FileError(EIO) when its log is not whole."""
+        found = cls(contents, spool, ring, draft.file)
+        found._base = draft.base
+        found._reader = contents.base_reader(draft.base) if draft.base is not None else None
+        found._scratch = _open_scratch(contents, draft)
+        found._named = found._scratch_named = True
+        found._size = draft.size
+        found._state = _State.DRAFT
+        return found
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file as it is now."""
+        return self._size
+
+    @property
+    def dirty(self) -> bool:
+        """Whether anything changed since finish(), checkpoint() or the opening.
+
+        After a checkpoint in a first pass it stays True: the pass is not finished.
+        """
+        return self._dirty
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Bytes that this file's scratch log takes on the disk."""
+        return self._scratch.length if self._scratch is not None else 0
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def read_now(self, offset: int, size: int) -> Buffer | None:
+        """Return bytes that are on this machine, short only at the end; None for others.
+
+        Raises FileError(EIO) for what does not verify.
+        """
+        size = min(size, self._size - offset)
+        if size <= 0:
+            return b""
+        if self._state is _State.CLEAN:
+            assert self._reader is not None
+            return self._reader.read_now(offset, size)
+        out = memoryview(bytearray(size))
+        if self._state is _State.PASS:
+            self._read_pass(offset, out)
+            return out
+        for piece in self._pieces(offset, size):
+            target = out[piece.start - offset : piece.end - offset]
+            if piece.base:
+                assert self._reader is not None
+                data = self._reader.read_now(piece.start, piece.end - piece.start)
+                if data is None:
+                    return None
+                target[:] = data
+            else:
+                self._read_piece(piece, target)
+        return out
+
+    async def read(self, offset: int, size: int) -> Buffer:
+        """Return bytes after fetching what is absent, short only at the end.
+
+        Raises FileError: ENETUNREACH, EIO.
+        """
+        while True:
+            now = self.read_now(offset, size)
+            if now is not None:
+                return now
+            turn = self._turn
+            try:
+                data = await self._read(offset, size)
+            except FileError:
+                if turn == self._turn:
+                    raise
+            if turn == self._turn:
+                return data
+
+    async def _read(self, offset: int, size: int) -> Buffer:
+        reader = self._reader
+        assert reader is not None
+        if self._state is _State.CLEAN:
+            return await reader.read(offset, size)
+        size = min(size, self._size - offset)
+        out = memoryview(bytearray(size))
+        for piece in self._pieces(offset, size):
+            target = out[piece.start - offset : piece.end - offset]
+            if piece.base:
+                target[:] = await reader.read(piece.start, piece.end - piece.start)
+            else:
+                self._read_piece(piece, target)
+        return out
+
+    async def fetch(self) -> None:
+        """Bring the recorded content to this machine, so that an edit cannot fail later.
+
+        Raises FileError: ENETUNREACH, EIO, ENOSPC.
+        """
+        if self._base is not None and self._base.content.id != UNRECORDED:
+            await self._contents.fetch(self._base.content)
+
+    # -- writing ---------------------------------------------------------------------------
+
+    def write(self, offset: int, data: Buffer) -> int:
+        """Take all of ``data`` and return its length.
+
+        Raises FileError(ENOSPC, EIO, EFBIG): some of it may have been taken then, as after a
+        short write; nothing before it is harmed, and the same call may be repeated.
+        """
+        size = len(data)
+        if not size:
+            return 0
+        if offset + size > MAX_SIZE:
+            raise FileError(errno.EFBIG, "A file has at most 32 TiB.")
+        self._spool.reserve(size)
+        try:
+            if self._state is _State.PASS and offset == self._size and self._ending is None:
+                self._append(data)
+            elif self._state is _State.CLEAN and offset == 0 and self._size == 0:
+                self._begin_pass()
+                self._append(data)
+            else:
+                self._to_draft()
+                self._write_scratch(offset, data)
+        except OSError as e:
+            raise refused(e) from e
+        return size
+
+    def truncate(self, size: int) -> None:
+        """Cut the file or stretch it with zeros. Raises FileError(ENOSPC, EIO, EFBIG)."""
+        if size == self._size:
+            return
+        if size > MAX_SIZE:
+            raise FileError(errno.EFBIG, "A file has at most 32 TiB.")
+        if size == 0:
+            self._to_empty()
+            return
+        try:
+            self._to_draft()
+            assert self._scratch is not None
+            self._scratch.truncate(size)
+        except OSError as e:
+            raise refused(e) from e
+        self._size = size
+        self._dirty = True
+
+    # -- becoming final --------------------------------------------------------------------
+
+    def finish(
+        self, name: bytes, mtime_ns: int, media_type_of: Callable[[bytes], str]
+    ) -> Content | DraftSaved | None:
+        """Bring what was written into a form that a journal line can name.
+
+        A first pass becomes a content (in the spool, in final form), anything else a draft;
+        None when nothing changed, and for an empty file, which needs no bytes. Nothing is
+        synced. ``media_type_of`` is given the first bytes, at most 128 KiB. ``name`` goes into
+        the sealed trailer. Raises FileError(ENOSPC, EIO); call again, or go on writing.
+        """
+        if not self._dirty:
+            return None
+        if self._size == 0:
+            self.forget()
+            return None
+        try:
+            if self._state is _State.PASS:
+                return self._finish_pass(name, mtime_ns, media_type_of)
+            self._to_draft()
+        except OSError as e:
+            raise refused(e) from e
+        return self._saved()
+
+    def checkpoint(self) -> DraftSaved:
+        """Bring everything written so far into a form that a journal line can name, for fsync.
+
+        A first pass goes on: only its unsealed tail is copied into a scratch log. The bytes
+        are to be synced by spool and scratch logs, then the line. Raises FileError.
+        """
+        try:
+            if self._state is not _State.PASS:
+                self._to_draft()
+                return self._saved()
+            base, sealed = self._pass_base()
+            self._mirror(base, sealed)
+        except OSError as e:
+            raise refused(e) from e
+        self._named = self._scratch_named = True
+        for name in self._pass_names():
+            self._spool.touch(name)
+        assert self._scratch is not None
+        return DraftSaved(self.file, self._scratch.id, self._scratch.length, self._size, base)
+
+    def forget(self) -> None:
+        """Forget all bytes: the file is empty and clean. Nothing that a note names is removed."""
+        self._leave_all()
+        self._dirty = False
+
+    def abandon(self) -> None:
+        """Forget all bytes because the file is gone, and close."""
+        self.forget()
+        self.close()
+
+    def close(self) -> None:
+        """Close descriptors. Unfinished changes are given up; what notes name stays."""
+        if self._dirty:
+            self._leave_all()
+        if self._reader is not None:
+            self._reader.close()
+        if self._scratch is not None:
+            self._scratch.close()
+
+    # -- a first pass ----------------------------------------------------------------------
+
+    def _begin_pass(self) -> None:
+        self._leave_all()
+        self._writer = ContentWriter(self._ring, self._spool.open_part, self._spool.close_part)
+        self._state = _State.PASS
+
+    def _append(self, data: Buffer) -> None:
+        writer = self._writer
+        assert writer is not None
+        if self._size < CHUNK:
+            self._head += bytes(memoryview(data)[: CHUNK - self._size])
+        self._dirty = True
+        try:
+            writer.append(data)
+        finally:
+            self._size = writer.size
+            if len(self._head) > self._size:
+                self._head = self._head[: self._size]
+
+    def _read_pass(self, offset: int, out: memoryview) -> None:
+        assert self._writer is not None
+        try:
+            if self._writer.read_into(offset, out) != len(out):
+                raise Integrity("An object that is being written is cut short.")
+        except Integrity as e:
+            raise damaged(e) from None
+        except OSError as e:
+            raise FileError(errno.EIO, f"The state directory cannot be read: {e.strerror}.") from e
+
+    def _finish_pass(
+        self, name: bytes, mtime_ns: int, media_type_of: Callable[[bytes], str]
+    ) -> Content:
+        writer = self._writer
+        assert writer is not None
+        if self._ending is None:
+            self._ending = (name, mtime_ns, media_type_of(self._head))
+        # The same trailer as at the first try: each is sealed once.
+        content = writer.finish(*self._ending)
+        self._writer = None
+        self._become(content)
+        return content
+
+    def _become(self, content: Content) -> None:
+        """Be clean over a content; a scratch log that a note names stays for the caller."""
+        scratch, named = self._scratch, self._scratch_named
+        self._scratch = None
+        self._reset(Base(content, content.size), self._contents.reader(content), content.size)
+        if scratch is not None:
+            scratch.close()
+            if not named:
+                self._contents.scratches.remove(scratch.id)
+
+    def _pass_names(self) -> list[ObjectName]:
+        return self._writer.names() if self._writer is not None else []
+
+    def _pass_base(self) -> tuple[Base | None, int]:
+        """Return the pass so far as a base, and how many of its bytes that has.
+
+        Only whole chunks count that are in the files and are surely not last ones.
+        """
+        names = self._pass_names()
+        if not names:
+            return None, 0
+        rest = self._size - (len(names) - 1) * PART
+        last = self._spool.open_part(names[-1])
+        try:
+            on_disk = max(0, os.fstat(last).st_size - HEAD) // (CHUNK + TAG)
+        finally:
+            self._spool.disk.close(last)
+        chunks = max(0, min((rest - 1) // CHUNK, on_disk))
+        if not chunks:
+            names.pop()
+        if not names:
+            return None, 0
+        parts = tuple(self._as_whole(name) for name in names)
+        content = Content(UNRECORDED, len(parts) * PART, "application/octet-stream", parts)
+        if chunks:
+            size = (len(parts) - 1) * PART + chunks * CHUNK
+            return Base(content, size, (names[-1],)), size
+        return Base(content, len(parts) * PART), len(parts) * PART
+
+    def _as_whole(self, name: ObjectName) -> Part:
+        """Describe an unfinished object as if it were a part of 32 MiB: its chunks open so."""
+        epoch, salt, commitment = read_head(name, self._spool.pread(name, 0, HEAD))
+        return Part(name, epoch, salt, commitment, PART, stored_size(PART))
+
+    def _mirror(self, base: Base | None, sealed: int) -> None:
+        """Copy what the base does not have into the scratch log of the pass."""
+        scratch = self._own_scratch(0)
+        scratch.lie_over(sealed)
+        begin = max(sealed, self._mirrored)
+        if begin < self._size:
+            tail = memoryview(bytearray(self._size - begin))
+            self._read_pass(begin, tail)
+            self._write_all(scratch, begin, tail)
+            self._mirrored = self._size
+
+    # -- a draft ---------------------------------------------------------------------------
+
+    def _to_draft(self) -> None:
+        """Be a draft, whatever this was. Raises OSError with nothing changed."""
+        if self._state is _State.DRAFT:
+            return
+        if self._state is _State.CLEAN:
+            self._own_scratch(self._size)
+            self._state = _State.DRAFT
+            return
+        base, sealed = self._pass_base()
+        self._mirror(base, sealed)
+        writer = self._writer
+        assert writer is not None
+        writer.abandon()
+        kept = {part.name for part in base.content.parts} if base is not None else set()
+        for name in writer.names():
+            if name in kept:
+                self._spool.touch(name)
+            else:  # it has no whole chunk, so no note ever named it
+                self._spool.remove(name)
+        self._writer = None
+        self._ending = None
+        self._head = b""
+        self._mirrored = 0
+        self._turn += 1
+        self._base = base
+        self._reader = self._contents.base_reader(base) if base is not None else None
+        self._state = _State.DRAFT
+
+    def _own_scratch(self, base: int) -> Scratch:
+        if self._scratch is None:
+            self._scratch = self._contents.scratches.create(base)
+            self._scratch_named = False
+        return self._scratch
+
+    def _write_scratch(self, offset: int, data: Buffer) -> None:
+        assert self._scratch is not None
+        self._dirty = True
+        try:
+            self._write_all(self._scratch, offset, data)
+        finally:
+            self._size = self._scratch.size
+
+    def _write_all(self, scratch: Scratch, offset: int, data: Buffer) -> None:
+        view = memoryview(data)
+        done = 0
+        while done < len(view):
+            done += scratch.write(offset + done, view[done:])
+
+    def _saved(self) -> DraftSaved:
+        assert self._scratch is not None
+        self._dirty = False
+        self._scratch_named = True
+        self._named = True
+        scratch = self._scratch
+        return DraftSaved(self.file, scratch.id, scratch.length, self._size, self._base)
+
+    def _pieces(self, offset: int, size: int) -> list[Piece]:
+        assert self._scratch is not None
+        return list(self._scratch.pieces(offset, size))
+
+    def _read_piece(self, piece: Piece, target: memoryview) -> None:
+        if piece.extent is None:
+            return  # the buffer is zero already
+        assert self._scratch is not None
+        try:
+            self._scratch.read_extent(piece, target)
+        except Integrity as e:
+            raise damaged(e) from None
+        except OSError as e:
+            raise FileError(errno.EIO, f"The state directory cannot be read: {e.strerror}.") from e
+
+    # -- nothing ---------------------------------------------------------------------------
+
+    def _to_empty(self) -> None:
+        self._leave_all()
+        self._dirty = True
+
+    def _leave_all(self) -> None:
+        """Be clean and empty. Removes what no note names."""
+        if self._writer is not None:
+            if self._named:
+                self._writer.abandon()
+            else:
+                self._contents.discard(self._writer)
+            self._writer = None
+        elif self._base is not None and self._base.content.id == UNRECORDED and not self._named:
+            for part in self._base.content.parts:
+                self._spool.remove(part.name)
+        if self._scratch is not None:
+            self._scratch.close()
+            if not self._scratch_named:
+                self._contents.scratches.remove(self._scratch.id)
+            self._scratch = None
+        if self._reader is not None:
+            self._reader.close()
+        self._reset(None, None, 0)
+
+    def _reset(self, base: Base | None, reader: ContentReader | None, size: int) -> None:
+        self._base, self._reader, self._size = base, reader, size
+        self._state = _State.CLEAN
+        self._turn += 1
+        self._dirty = False
+        self._named = self._scratch_named = False
+        self._mirrored = 0
+        self._head = b""
+        self._ending = None
+
+
+async def reseal(
+    contents: Contents,
+    spool: Spool,
+    ring: KeyRing,
+    draft: DraftSaved,
+    name: bytes,
+    mtime_ns: int,
+    media_type_of: Callable[[bytes], str],
+) -> Content:
+    """Seal a draft, as its note describes it, into a new content in the spool.
+
+    Later changes of the file do not show in it. Lets other tasks run after every 1 MiB; when
+    it is cancelled or fails nothing is left behind. Raises FileError: ENETUNREACH (the base is
+    absent and the remote does not answer), EIO, ENOSPC.
+    """
+    source = OpenContent.from_draft(contents, spool, ring, draft)
+    writer = ContentWriter(ring, spool.open_part, spool.close_part)
+    try:
+        head = b""
+        while (done := writer.size) < source.size:
+            data = await source.read(done, STEP)
+            if len(head) < CHUNK:
+                head += bytes(data[: CHUNK - len(head)])
+            spool.reserve(len(data))
+            writer.append(data)
+            await trio.lowlevel.checkpoint()
+        content = writer.finish(name, mtime_ns, media_type_of(head))
+    except BaseException as e:
+        contents.discard(writer)
+        if isinstance(e, OSError):
+            raise refused(e) from e
+        raise
+    finally:
+        source.close()
+    return content
+
+
+def _open_scratch(contents: Contents, draft: DraftSaved) -> Scratch:
+    base = draft.base.size if draft.base is not None else 0
+    try:
+        scratch = contents.scratches.open(draft.scratch, draft.length, base)
+    except Integrity as e:
+        raise damaged(e) from None
+    if scratch.size != draft.size:
+        scratch.close()
+        raise damaged(Integrity(f"Scratch log {draft.scratch.hex()} does not fit its note."))
+    return scratch
