@@ -27,31 +27,27 @@ from __future__ import annotations
 
 import enum
 import errno
-import fcntl
 import hmac
 import os
 import secrets
 import struct
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import lmdb
-import lmdb.verify
 
+from tagfs.catalog.file import check, damaged, leave_clean, own, what_failed
 from tagfs.catalog.schema import SCHEMA, Table
 from tagfs.crypto.kdf import derive
 from tagfs.crypto.values import MAX_USES, ValueSealer, number_of
-from tagfs.errors import FileError, Integrity, MountError
+from tagfs.errors import FileError, Integrity
 
 INTERVAL = 0.25
 """Seconds between two commits, at least, unless somebody waits for one."""
 URGENT = 16 * 1024 * 1024
 """Bytes waiting in memory from which a commit does not wait for its interval."""
-TRUSTED_SIZE = 64 * 1024 * 1024
-"""Bytes of a file that is checked at every opening; a larger one only after an unclean end."""
 _CACHED_ROWS = 4096  # in each of two generations
 _CACHED_VALUE = 1024  # bytes; larger values are decoded and cached by those who read them
 _MAX_RUN = MAX_USES // 2
@@ -60,7 +56,6 @@ _FORM = struct.Struct(">I")
 _IDENTITY = bytes((Table.META,)) + b"identity"
 _POSITION = bytes((Table.META,)) + b"position"
 _PREFIX = tuple(bytes((number,)) for number in range(256))
-_verify: Callable[[str], list[str]] = lmdb.verify.verify
 
 
 class _Absent(enum.Enum):
@@ -130,9 +125,9 @@ class CatalogStore:
         self._sealer: ValueSealer
         self._salt: bytes | None  # of the sealer's key, until it is recorded
         self._reader: lmdb.Transaction[bytes]
-        self._owner = _own(path)
+        self._owner = own(path)
         try:
-            _check(path)
+            check(path)
             self._open(map_size)
             self._begin_key()
             self._load()
@@ -215,7 +210,7 @@ class CatalogStore:
             with self._reading:
                 sealed = self._reader.get(name)
         except lmdb.Error as error:
-            raise _damaged(str(error)) from None
+            raise damaged(str(error)) from None
         if sealed is None:
             return None
         number = number_of(sealed)
@@ -228,7 +223,7 @@ class CatalogStore:
         with self._reading:
             salt = self._reader.get(_salt_row(number), db=self._clear)
         if salt is None or len(salt) != 16:
-            raise _damaged(f"value key {number} is missing")
+            raise damaged(f"value key {number} is missing")
         opener = self._openers[number] = ValueSealer(self._value_secret, number, salt)
         return opener
 
@@ -273,7 +268,7 @@ class CatalogStore:
                     self._write(self._committing, position)
                 failure: FileError | Integrity | None = None
             except (lmdb.Error, OSError) as error:
-                failure = _failure(error)
+                failure = what_failed(error)
             with self._state:
                 self._state.notify_all()
                 if failure is not None:
@@ -327,12 +322,12 @@ class CatalogStore:
         finally:
             self._release()
         if self._broken is None:
-            _leave_clean(self._path)
+            leave_clean(self._path)
 
     @staticmethod
     def wipe(path: Path) -> None:
         """Remove the catalog in the folder ``path``; it must not be open."""
-        owner = _own(path)
+        owner = own(path)
         try:
             for name in ("data.mdb", "lock.mdb", "clean"):
                 (path / name).unlink(missing_ok=True)
@@ -345,7 +340,7 @@ class CatalogStore:
         except BaseException:
             # A mistake of ours. Nobody may wait for this thread any longer.
             with self._state:
-                self._broken = _damaged("its writer stopped")
+                self._broken = damaged("its writer stopped")
                 self._state.notify_all()
             raise
 
@@ -436,7 +431,7 @@ class CatalogStore:
             self._clear = self._env.open_db(b"clear")
             self._reader = self._env.begin(db=self._points)
         except lmdb.Error as error:
-            raise _failure(error) from None
+            raise what_failed(error) from None
 
     def _reopen(self) -> None:
         with self._reading:
@@ -454,7 +449,7 @@ class CatalogStore:
         if schema != self._schema:
             raise Integrity("The catalog was written by another version of tagfs; build it again.")
         if self._fetch(_IDENTITY) != b"tagfs":
-            raise _damaged("it belongs to another key, or its first row is lost")
+            raise damaged("it belongs to another key, or its first row is lost")
         self._position = self._fetch(_POSITION)
 
     def _begin_key(self) -> None:
@@ -477,66 +472,3 @@ class CatalogStore:
 
 def _salt_row(number: int) -> bytes:
     return b"v" + _FORM.pack(number)
-
-
-def _own(path: Path) -> int:
-    """Return a locked descriptor that keeps every other process out of the folder."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    owner = os.open(path / "owner", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(owner)
-        raise MountError(
-            "The catalog is in use by another tagfs process; unmount there first."
-        ) from None
-    return owner
-
-
-def _check(path: Path) -> None:
-    """Raise Integrity unless LMDB may be trusted with the file.
-
-    LMDB follows the offsets of a page without looking where they lead, so a damaged page can
-    kill the process instead of raising. The walk reads every page (4 ms for a megabyte), which
-    a big file that was closed cleanly and not touched since is spared.
-    """
-    data, clean = path / "data.mdb", path / "clean"
-    left = clean.read_bytes() if clean.exists() else b""
-    clean.unlink(missing_ok=True)
-    if not data.exists() or data.stat().st_size == 0:
-        return
-    if data.stat().st_size > TRUSTED_SIZE and left == _clean_mark(data):
-        return
-    try:
-        problems = _verify(str(data))
-    except Exception as error:  # whatever hostile bytes make the walk trip over
-        problems = [str(error)]
-    if problems:
-        raise _damaged(problems[0])
-
-
-def _clean_mark(data: Path) -> bytes:
-    status = data.stat()
-    return b"%d %d" % (status.st_size, status.st_mtime_ns)
-
-
-def _leave_clean(path: Path) -> None:
-    with suppress(OSError):
-        (path / "clean").write_bytes(_clean_mark(path / "data.mdb"))
-
-
-def _damaged(why: str) -> Integrity:
-    return Integrity(f"The catalog is damaged ({why}) and has to be built again.")
-
-
-def _failure(error: lmdb.Error | OSError) -> FileError | Integrity:
-    """Tell a disk that refuses (try again later) from a file that is no longer sound."""
-    if isinstance(error, OSError):
-        code = error.errno or errno.EIO
-    elif isinstance(error, lmdb.PanicError):
-        code = errno.EIO
-    elif error.code > 0:
-        code = error.code
-    else:
-        return _damaged(str(error))
-    return FileError(code, f"The catalog could not be written ({os.strerror(code)}).")
