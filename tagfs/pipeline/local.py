@@ -1,0 +1,109 @@
+"""Which contents lie on this machine only: the queue of the uploader, kept in the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import cbor2
+
+from tagfs.catalog.pages import Pages
+from tagfs.catalog.schema import Table
+from tagfs.catalog.tables import KeyValue
+from tagfs.model import Content, ContentId, FileId
+from tagfs.pipeline.journal import Position
+from tagfs.pipeline.notes import DraftSaved, Kind, decode_note, encode_note
+from tagfs.pipeline.spool import Spool
+
+_QUEUE = b"queue"
+_DRAFTS = b"drafts"
+_PUBLISHED = b"published"
+
+
+class LocalContents:
+    """Contents to upload, oldest first, and drafts to re-seal. One table, rebuilt on replay."""
+
+    def __init__(
+        self, store: KeyValue, spool: Spool, content: Callable[[ContentId], Content | None]
+    ) -> None:
+        self._store = store
+        self._spool = spool
+        self._content = content
+        self._pages = Pages(store, Table.LOCAL)
+
+    def recorded(self, content: Content) -> None:
+        """Queue a content whose parts are in the spool."""
+        if self.is_waiting(content.id) or not any(
+            self._spool.has(part.name) for part in content.parts
+        ):
+            return
+        slot = self._pages.append(_QUEUE, content.id)
+        self._store.put(Table.LOCAL, content.id, cbor2.dumps(slot))
+
+    def waiting(self) -> int:
+        """Return how many contents are queued."""
+        return self._pages.count(_QUEUE)
+
+    def is_waiting(self, content: ContentId) -> bool:
+        """Whether a content is queued."""
+        return self._store.get(Table.LOCAL, content) is not None
+
+    def queue(self) -> Iterator[Content]:
+        """Yield the queued contents, oldest first."""
+        for _slot, item in self._pages.scan(_QUEUE, 0):
+            content = self._content(ContentId(item))
+            if content is not None:
+                yield content
+
+    def uploaded(self, content: ContentId) -> None:
+        """Take a content from the queue."""
+        raw = self._store.get(Table.LOCAL, content)
+        if raw is not None:
+            self._pages.clear(_QUEUE, cbor2.loads(raw))
+            self._store.delete(Table.LOCAL, content)
+
+    def settle(self, content: ContentId) -> None:
+        """The local copy may go: its parts move from the spool into the cache."""
+        record = self._content(content)
+        for part in record.parts if record else ():
+            if self._spool.has(part.name):
+                self._spool.settle(part.name)
+
+    def published(self) -> Position | None:
+        """Return up to where the local journal is in this device's segments."""
+        raw = self._store.get(Table.LOCAL, _PUBLISHED)
+        return None if raw is None else Position.decode(raw)
+
+    def note_published(self, upto: Position) -> None:
+        """Remember up to where the local journal is published."""
+        self._store.put(Table.LOCAL, _PUBLISHED, upto.encode())
+
+    # -- drafts ----------------------------------------------------------------------------
+
+    def save_draft(self, draft: DraftSaved) -> None:
+        """Remember where a file's bytes are; replaces what was remembered before."""
+        old = self._store.get(Table.LOCAL, _DRAFTS + draft.file)
+        slot = cbor2.loads(old)[0] if old else self._pages.append(_DRAFTS, draft.file)
+        self._store.put(
+            Table.LOCAL, _DRAFTS + draft.file, cbor2.dumps([slot, encode_note(draft)[1]])
+        )
+
+    def draft(self, file: FileId) -> DraftSaved | None:
+        """Return where a file's bytes are when they are not sealed."""
+        raw = self._store.get(Table.LOCAL, _DRAFTS + file)
+        if raw is None:
+            return None
+        note = decode_note(Kind.DRAFT_SAVED, cbor2.loads(raw)[1])
+        assert isinstance(note, DraftSaved)
+        return note
+
+    def drafts(self) -> list[DraftSaved]:
+        """Return every draft."""
+        files = [FileId(item) for _, item in self._pages.scan(_DRAFTS, 0)]
+        return [draft for draft in map(self.draft, files) if draft is not None]
+
+    def drop_draft(self, file: FileId) -> None:
+        """Forget a draft."""
+        raw = self._store.get(Table.LOCAL, _DRAFTS + file)
+        if raw is not None:
+            self._pages.clear(_DRAFTS, cbor2.loads(raw)[0])
+            self._store.delete(Table.LOCAL, _DRAFTS + file)

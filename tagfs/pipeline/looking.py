@@ -1,0 +1,202 @@
+"""From sealed to recognised: workers look at each new photo, what they saw is journalled."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import trio
+
+from tagfs.catalog.records import PhotoRecord
+from tagfs.catalog.state import State
+from tagfs.errors import FileError, Integrity, RemoteError
+from tagfs.model import Analysis, Content, ContentId
+from tagfs.vault.ops import Entity, Field, Op, RecordAnalysis, RecordContent, SetRegister
+from tagfs.vault.packs import PackBuilder
+
+log = logging.getLogger(__name__)
+
+SETTLE = 2.0
+"""Seconds after the last close before a photo is looked at."""
+PATIENCE = 600.0
+"""Seconds that a file under a temporary name is waited for."""
+BATCH = 32
+"""Photos in one pack, at most."""
+BATCH_WAIT = 1.0
+"""Seconds after which a pack is closed however few photos it has."""
+
+Read = Callable[[int, int], Awaitable[bytes | bytearray | memoryview]]
+
+
+class Looks(Protocol):
+    """The recogniser, or what stands in its place."""
+
+    pack: str
+
+    async def recognise(self, read: Read, size: int, media_type: str) -> Analysis:
+        """Return what is in a picture; never raises for what the picture is."""
+
+
+@dataclass(order=True)
+class _Due:
+    at: float
+    first: float = field(compare=False)
+    photo: ContentId = field(compare=False)
+
+
+class Looker:
+    """The tasks that look at new photos: a queue by due time, some workers, one pack writer."""
+
+    def __init__(
+        self,
+        state: State,
+        recogniser: Looks | None,
+        jobs: int,
+        reader: Callable[[Content], Read],
+        seal_pack: Callable[[bytes], Content],
+        commit: Callable[[list[Op]], object],
+        temporary: Callable[[bytes], bool],
+    ) -> None:
+        self._state = state
+        self._recogniser = recogniser
+        self._jobs = jobs
+        self._reader = reader
+        self._seal_pack = seal_pack
+        self._commit = commit
+        self._temporary = temporary
+        self._due: list[_Due] = []
+        self._queued: set[ContentId] = set()
+        self._wake = trio.Event()
+        self._busy = 0
+        self._done: list[tuple[ContentId, Analysis | None]] = []
+        self._finished = trio.Event()
+
+    def enqueue(self, photo: ContentId, delay: float = SETTLE) -> None:
+        """Look at a photo when ``delay`` seconds have passed."""
+        if photo not in self._queued:
+            self._queued.add(photo)
+            now = trio.current_time()
+            heapq.heappush(self._due, _Due(now + delay, now, photo))
+            self._finished = trio.Event()
+            self._wake.set()
+
+    @property
+    def waiting(self) -> int:
+        """Photos that were not looked at yet."""
+        return len(self._queued)
+
+    async def wait_idle(self) -> None:
+        """Return when every photo was looked at and what was seen is journalled."""
+        while self._queued:
+            await self._finished.wait()
+
+    async def run(self) -> None:
+        """Look at photos until cancelled."""
+        send, receive = trio.open_memory_channel[ContentId](0)
+        async with trio.open_nursery() as nursery:
+            for _ in range(self._jobs):
+                nursery.start_soon(self._work, receive.clone())
+            nursery.start_soon(self._write_packs)
+            await self._hand_out(send)
+
+    async def _hand_out(self, send: trio.MemorySendChannel[ContentId]) -> None:
+        while True:
+            if not self._due:
+                self._wake = trio.Event()
+                await self._wake.wait()
+            due = self._due[0]
+            if due.at > trio.current_time():
+                self._wake = trio.Event()
+                with trio.move_on_at(due.at):
+                    await self._wake.wait()
+                continue
+            heapq.heappop(self._due)
+            if self._still_written(due):
+                due.at = trio.current_time() + SETTLE
+                heapq.heappush(self._due, due)
+                continue
+            await send.send(due.photo)
+
+    def _still_written(self, due: _Due) -> bool:
+        photo = self._state.photos.get(due.photo)
+        if photo is None or trio.current_time() - due.first > PATIENCE:
+            return False
+        files = [f for f in map(self._state.file, photo.files) if f is not None]
+        names = [name for f in files for _, name in f.entries]
+        return bool(names) and all(map(self._temporary, names))
+
+    async def _work(self, receive: trio.MemoryReceiveChannel[ContentId]) -> None:
+        async for ident in receive:
+            analysis = None
+            photo = self._state.photos.get(ident)
+            if photo is not None and photo.listed and photo.content is not None:
+                analysis = await self._look(photo, photo.content)
+            self._done.append((ident, analysis))
+
+    async def _look(self, photo: PhotoRecord, content: Content) -> Analysis | None:
+        if self._recogniser is None or self._recogniser.pack in photo.sights:
+            return None
+        try:
+            return await self._recogniser.recognise(
+                self._reader(content), content.size, content.media_type
+            )
+        except (FileError, RemoteError, Integrity) as e:
+            # The bytes cannot be read now; the photo stays unseen and is tried at the next start.
+            log.warning("photo %s not looked at: %s", photo.id.hex()[:16], type(e).__name__)
+            return None
+
+    async def _write_packs(self) -> None:
+        while True:
+            await trio.sleep(BATCH_WAIT if len(self._done) < BATCH else 0)
+            if not self._done:
+                continue
+            batch, self._done = self._done[:BATCH], self._done[BATCH:]
+            self._record(batch)
+            self._queued -= {ident for ident, _ in batch}
+            if not self._queued:
+                self._finished.set()
+
+    def _record(self, batch: list[tuple[ContentId, Analysis | None]]) -> None:
+        """Journal a batch as one unit: the pack, what was seen, and the names for the views."""
+        details, thumbnails = PackBuilder(), PackBuilder()
+        placed: list[tuple[ContentId, Analysis, tuple[int, int], tuple[int, int] | None]] = []
+        for ident, analysis in batch:
+            if analysis is not None:
+                where = details.add_details(analysis.scores, analysis.embedding)
+                thumbnail = thumbnails.add(analysis.thumbnail) if analysis.thumbnail else None
+                placed.append((ident, analysis, where, thumbnail))
+        ops: list[Op] = []
+        packs: list[Content | None] = []
+        for builder in (details, thumbnails):
+            pack = self._seal_pack(builder.data()) if builder.data() else None
+            packs.append(pack)
+            if pack is not None:
+                ops.append(RecordContent(pack))
+        for ident, analysis, where, thumbnail in placed:
+            pack, small = packs
+            ops.append(
+                RecordAnalysis(
+                    ident,
+                    analysis.pack,
+                    analysis.media_type,
+                    analysis.tags,
+                    analysis.facts,
+                    (pack.id, *where) if pack is not None else None,
+                    (small.id, *thumbnail) if small is not None and thumbnail else None,
+                    analysis.unreadable,
+                )
+            )
+        ops += [op for ident, _ in batch for op in self._name(ident)]
+        if ops:
+            self._commit(ops)
+
+    def _name(self, ident: ContentId) -> list[Op]:
+        """Choose the view name of a photo, once and for the whole vault."""
+        photo = self._state.photos.get(ident)
+        if photo is None or not photo.listed or photo.chosen or photo.name is None:
+            return []
+        name = self._state.photos.free_name(photo.name, ident)
+        return [SetRegister(Entity.PHOTO, ident, Field.VIEW_NAME, name)]

@@ -1,0 +1,155 @@
+"""An open file: the bytes that all handles of one inode share, and when they become a content."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from tagfs.catalog.records import FileRecord
+from tagfs.model import Content, FileId
+from tagfs.pipeline.drafts import OpenContent
+from tagfs.pipeline.notes import DraftSaved
+
+Bytes = bytes | bytearray | memoryview
+
+
+class Keeper(Protocol):
+    """What an open file asks of the gallery."""
+
+    def now_ns(self) -> int:
+        """Return the time."""
+
+    def file_record(self, file: FileId) -> FileRecord | None:
+        """Return the file's record as it is now."""
+
+    def settle(self, file: FileRecord, content: Content, mtime_ns: int) -> None:
+        """Journal that a file holds a sealed content."""
+
+    def save_draft(self, file: FileRecord, draft: DraftSaved, mtime_ns: int) -> None:
+        """Journal that a file's bytes are in a scratch log."""
+
+    def settle_empty(self, file: FileRecord, mtime_ns: int) -> None:
+        """Journal that a file is empty."""
+
+    def closed(self, file: OpenFile) -> None:
+        """The last handle is gone."""
+
+    async def sync(self) -> None:
+        """Wait until everything journalled survives a power cut."""
+
+    def media_type(self, name: bytes) -> Callable[[bytes], str]:
+        """Return the function that tells a content's media type from its first bytes."""
+
+
+class OpenFile:
+    """One inode while somebody has it open."""
+
+    def __init__(self, keeper: Keeper, file: FileId, bytes_: OpenContent) -> None:
+        self._keeper = keeper
+        self.file = file
+        self.bytes = bytes_
+        self.handles = 0
+        self._mtime: int | None = None  # of the last write, or as set since
+        self.reached = 0  # how far this opening's size has gone beyond what is recorded
+
+    @property
+    def mtime_ns(self) -> int | None:
+        """Modification time that is not journalled yet, None when there is none."""
+        return self._mtime
+
+    @property
+    def dirty(self) -> bool:
+        """Whether there are bytes that no journal line names."""
+        return self.bytes.dirty
+
+    def set_mtime(self, mtime_ns: int) -> bool:
+        """Use this time for what is being written; False when nothing is."""
+        if not self.dirty:
+            return False
+        self._mtime = mtime_ns
+        return True
+
+    def write(self, offset: int, data: Bytes) -> int:
+        """Take all of ``data``."""
+        self.bytes.write(offset, data)
+        self._mtime = self._keeper.now_ns()
+        return len(data)
+
+    def truncate(self, size: int) -> None:
+        """Cut the file or extend it by zeros."""
+        if size != self.bytes.size:
+            self.bytes.truncate(size)
+            self._mtime = self._keeper.now_ns()
+
+    def flush(self) -> None:
+        """Journal what was written; a file that nobody lists any more needs no line."""
+        record = self._keeper.file_record(self.file)
+        if not self.dirty or record is None or not record.live:
+            return
+        mtime = self._mtime if self._mtime is not None else self._keeper.now_ns()
+        name = next(iter(record.entries), (b"", b"file"))[1]
+        if self.bytes.size == 0:
+            self.bytes.forget()
+            self._keeper.settle_empty(record, mtime)
+        else:
+            result = self.bytes.finish(name, mtime, self._keeper.media_type(name))
+            if isinstance(result, Content):
+                self._keeper.settle(record, result, mtime)
+            elif result is not None:
+                self._keeper.save_draft(record, result, mtime)
+        self._mtime = None
+
+    async def fsync(self) -> None:
+        """Make what was written so far survive a power cut; a sequential pass goes on after."""
+        record = self._keeper.file_record(self.file)
+        if self.dirty and record is not None and record.live and self.bytes.size:
+            mtime = self._mtime if self._mtime is not None else self._keeper.now_ns()
+            self._keeper.save_draft(record, self.bytes.checkpoint(), mtime)
+        await self._keeper.sync()
+
+
+class FileHandle:
+    """One ``open`` of an open file."""
+
+    def __init__(self, file: OpenFile, writing: bool) -> None:
+        self._file = file
+        self._writing = writing
+        file.handles += 1
+
+    @property
+    def keep_cache(self) -> bool:
+        """The kernel's pages stay right: every change of this inode's bytes goes through it."""
+        return True
+
+    def read_now(self, offset: int, size: int) -> Bytes | None:
+        """Return bytes that are on this machine, None when they are not."""
+        return self._file.bytes.read_now(offset, size)
+
+    def read(self, offset: int, size: int) -> Awaitable[Bytes]:
+        """Return bytes after fetching what is missing."""
+        return self._file.bytes.read(offset, size)
+
+    def write(self, offset: int, data: Bytes) -> int:
+        """Take all of ``data``."""
+        return self._file.write(offset, data)
+
+    def truncate(self, size: int) -> None:
+        """Cut the file or extend it by zeros."""
+        self._file.truncate(size)
+
+    async def flush(self) -> None:
+        """Make what was written survive the death of this process."""
+        if self._writing:
+            self._file.flush()
+
+    async def fsync(self) -> None:
+        """Make what was written survive a power cut."""
+        await self._file.fsync()
+
+    async def release(self) -> None:
+        """Let go; what a shared mapping wrote after the last close becomes final here."""
+        if self._writing:
+            self._file.flush()
+        self._file.handles -= 1
+        if self._file.handles == 0:
+            self._file._keeper.closed(self._file)

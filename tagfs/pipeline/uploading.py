@@ -1,0 +1,171 @@
+"""From sealed to stored: parts go to the remote, then the journal lines that need them.
+
+A segment holds the units of the local journal in order, and ends before the first one whose
+content is not on the remote yet, so that whoever reads a record finds its parts.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+
+import trio
+
+from tagfs.errors import Exists, Integrity, RemoteError
+from tagfs.model import Content, ContentId, DeviceId, ObjectName
+from tagfs.pipeline.journal import Position
+from tagfs.pipeline.local import LocalContents
+from tagfs.pipeline.notes import Kind, Note, ObjectsBegun, Published, Settled, Uploaded
+from tagfs.pipeline.spool import Spool
+from tagfs.remote.store import Store
+from tagfs.vault.layout import object_path
+from tagfs.vault.ops import RecordContent, decode_unit
+from tagfs.vault.vault import Vault
+
+log = logging.getLogger(__name__)
+
+SEGMENT_BYTES = 1024 * 1024
+"""A segment is closed when its units reach this size."""
+SEGMENT_UNITS = 4096
+PAUSE = 1.0
+"""Seconds in which further acts may join a segment."""
+RETRY = 5.0
+"""Seconds between attempts while the remote does not do what is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far uploading is."""
+
+    contents: int  # still to be uploaded
+    behind: bool  # whether there are journal lines that no segment has
+    failure: str | None
+
+
+class Uploader:
+    """One task that brings contents and journal segments to the remote, in that order."""
+
+    def __init__(
+        self,
+        device: DeviceId,
+        spool: Spool,
+        store: Store,
+        vault: Vault,
+        local: LocalContents,
+        lines: Callable[[Position | None], Iterator[tuple[Position, int, bytes]]],
+        note: Callable[[Note], None],
+        secure: Callable[[], Awaitable[None]],
+        remember: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._device = device
+        self._spool = spool
+        self._store = store
+        self._vault = vault
+        self._local = local
+        self._lines = lines
+        self._note = note
+        self._secure = secure
+        self._remember = remember
+        self.published: Position | None = None
+        self._wake = trio.Event()
+        self._idle = trio.Event()
+        self._failure: str | None = None
+        self._behind = True
+
+    def wake(self) -> None:
+        """There is something new to upload or to publish."""
+        self._behind = True
+        self._idle = trio.Event()
+        self._wake.set()
+
+    def progress(self) -> Progress:
+        """Return how far uploading is."""
+        return Progress(self._local.waiting(), self._behind, self._failure)
+
+    async def wait_idle(self) -> None:
+        """Return when everything journalled so far is stored."""
+        while self._behind or self._local.waiting():
+            await self._idle.wait()
+
+    async def run(self) -> None:
+        """Upload and publish until cancelled; failures of the remote are waited out."""
+        while True:
+            try:
+                await self._round()
+                self._failure = None
+            except (RemoteError, Integrity) as e:
+                self._failure = str(e)
+                log.warning("upload waits: %s", type(e).__name__)
+                await trio.sleep(RETRY)
+                continue
+            if not self._behind and not self._local.waiting():
+                self._idle.set()
+                await self._wake.wait()
+                self._wake = trio.Event()
+                await trio.sleep(PAUSE)
+
+    async def _round(self) -> None:
+        for content in self._local.queue():
+            await self._upload(content)
+        while await self._publish():
+            pass
+
+    async def _upload(self, content: Content) -> None:
+        names = tuple(p.name for p in content.parts if self._spool.has(p.name))
+        if names:
+            # What is on the remote is what is safe here, and its names are known before it is.
+            self._note(ObjectsBegun(names))
+            await self._secure()
+            for name in names:
+                await self._put(name)
+            self._note(Uploaded(names))
+        self._local.uploaded(content.id)
+
+    async def _put(self, name: ObjectName) -> None:
+        path = self._spool.path(name)
+        try:
+            await self._store.put_file(object_path(name), path)
+        except Exists:
+            stat = await self._store.stat(object_path(name))
+            if stat.size != path.stat().st_size:
+                raise Integrity(
+                    f"Object {name.hex()} on the remote is not the one that was sealed here."
+                ) from None
+
+    async def _publish(self) -> bool:
+        """Publish one segment; say whether there may be more."""
+        units: list[bytes] = []
+        contents: list[ContentId] = []
+        size = 0
+        upto = self.published
+        stopped = False
+        for position, kind, payload in self._lines(self.published):
+            if kind == Kind.UNIT:
+                unit = decode_unit(payload, self._device)
+                recorded = [op.content.id for op in unit.ops if isinstance(op, RecordContent)]
+                if any(self._local.is_waiting(c) for c in recorded):
+                    stopped = True
+                    break
+                units.append(payload)
+                contents += recorded
+                size += len(payload)
+            upto = position
+            if size >= SEGMENT_BYTES or len(units) >= SEGMENT_UNITS:
+                stopped = True
+                break
+        if not units:
+            self.published = upto
+            self._behind = stopped
+            return False
+        await self._secure()
+        head = await self._vault.publish(units)
+        assert upto is not None
+        await self._remember()
+        self._note(Published(self._device, head.seq, head.hash, upto))
+        self.published = upto
+        for content in contents:
+            self._local.settle(content)
+            self._note(Settled(content))
+        self._behind = stopped
+        return True

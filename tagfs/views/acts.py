@@ -1,0 +1,92 @@
+"""What a user's act means as operations: pure functions of the state, nothing is committed here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tagfs.catalog.photos import Shown
+from tagfs.catalog.records import FileRecord
+from tagfs.catalog.state import State
+from tagfs.model import UNFILED, ContentId, FileId, FolderId, TagId, Word
+from tagfs.pipeline.names import looks_temporary
+from tagfs.vault.ops import (
+    AddEntry,
+    Entity,
+    Field,
+    Op,
+    RemoveEntry,
+    SetRegister,
+    SetWord,
+)
+
+
+def set_file(file: FileId, field: Field, value: object) -> SetRegister:
+    """Write a register of a file."""
+    return SetRegister(Entity.FILE, file, field, value)
+
+
+def set_folder(folder: FolderId, field: Field, value: object) -> SetRegister:
+    """Write a register of a folder."""
+    return SetRegister(Entity.FOLDER, folder, field, value)
+
+
+def unlist(file: FileRecord, folder: FolderId, name: bytes) -> list[Op]:
+    """Take one entry of a file away."""
+    dots = file.entries.get((folder, name))
+    return [] if dots is None else [RemoveEntry(folder, name, file.id, tuple(dots))]
+
+
+def delete_entry(file: FileRecord, folder: FolderId, name: bytes, now_ms: int) -> list[Op]:
+    """Remove an entry; with its last one a file that has bytes goes to the trash."""
+    ops = unlist(file, folder, name)
+    if len(file.entries) == 1 and ops and keeps(file) and not looks_temporary(name):
+        ops.append(set_file(file.id, Field.TRASHED, (now_ms, ((folder, name),))))
+    return ops
+
+
+def delete_file(file: FileRecord, now_ms: int) -> list[Op]:
+    """Remove every entry of a file and put it into the trash."""
+    ops: list[Op] = []
+    for folder, name in file.entries:
+        ops += unlist(file, folder, name)
+    if ops and keeps(file):
+        ops.append(set_file(file.id, Field.TRASHED, (now_ms, tuple(file.entries))))
+    return ops
+
+
+def delete_photo(state: State, photo: ContentId, now_ms: int) -> list[Op]:
+    """Put every live file of a photo into the trash."""
+    record = state.photos.get(photo)
+    files = [state.file(f) for f in (record.files if record else [])]
+    return [op for file in files if file is not None for op in delete_file(file, now_ms)]
+
+
+def restore(file: FileRecord) -> list[Op]:
+    """Bring a deleted file back to where it was."""
+    trashed = file.trashed
+    if trashed is None:
+        return []
+    ops: list[Op] = [set_file(file.id, Field.TRASHED, None)]
+    ops += [AddEntry(folder, name, file.id) for folder, name in trashed[1] or ((UNFILED, b"x"),)]
+    return ops
+
+
+def say(file: FileRecord, tags: Iterable[TagId], word: Word) -> list[Op]:
+    """Say the user's word on a file: on its content where it has one."""
+    subject = file.content[0] if file.content is not None else file.id
+    return [SetWord(subject, tag, word) for tag in tags]
+
+
+def keeps(file: FileRecord) -> bool:
+    """Whether deleting this file would lose something."""
+    return file.content is not None
+
+
+def number_of(state: State, file: FileRecord) -> Shown | None:
+    """Return how the photo of a file is listed, None while it is in no posting list."""
+    if file.content is None:
+        return None
+    photo = state.photos.get(file.content[0])
+    if photo is None or photo.number is None or photo.name is None:
+        return None
+    return state.photos.shown(photo.number)

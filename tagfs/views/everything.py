@@ -1,0 +1,106 @@
+"""``all/``: every photo and video, flat, and every file that is in no folder of the user's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from tagfs.catalog.folders import suffixed, without_suffix
+from tagfs.catalog.photos import ALL
+from tagfs.catalog.records import FileRecord
+from tagfs.catalog.state import Change, EntryChanged, PhotoChanged, State
+from tagfs.errors import not_permitted
+from tagfs.model import UNFILED, FileId
+from tagfs.vault.ops import Op
+from tagfs.views import acts
+from tagfs.views.nodes import FileNode, Line, Node, Spot
+
+UNFILED_COOKIES = 1 << 40
+"""Cookies of unfiled files follow those of photos, which are their numbers."""
+
+
+class Everything:
+    """The flat view. Copying in makes an unfiled file, removing deletes."""
+
+    name = "all"
+
+    def __init__(self, state: State, now_ms: Callable[[], int]) -> None:
+        self._state = state
+        self._now_ms = now_ms
+
+    def lines(self, path: tuple[str, ...], start: int) -> Iterator[Line]:
+        """Yield photos in order of recording, then the unfiled files that are no listed photo."""
+        photos = self._state.photos
+        if start < UNFILED_COOKIES:
+            for number in photos.postings.bitmap(ALL).iter_equal_or_larger(start):
+                shown = photos.shown(number)
+                if shown is not None:
+                    yield Line(number + 1, shown.name, FileNode(shown.file))
+        for item in self._state.folders.listing(UNFILED, max(0, start - UNFILED_COOKIES)):
+            file = self._state.file(FileId(item.id))
+            if file is not None and not self._stands_for_photo(file):
+                name = item.name
+                if photos.named(name) is not None and self.look_up((), name) != FileNode(file.id):
+                    name = suffixed(name, file.id)
+                yield Line(UNFILED_COOKIES + item.slot + 1, name, FileNode(file.id))
+
+    def look_up(self, path: tuple[str, ...], name: bytes) -> Node | None:
+        """Resolve a listed name, else the name under which an unfiled file was written."""
+        shown = self._state.photos.named(name)
+        if shown is not None:
+            photo = self._state.photos.get(shown.photo)
+            if photo is not None and photo.listed:
+                return FileNode(shown.file)
+        found = self._state.folders.look_up(UNFILED, name)
+        if found is not None:
+            return FileNode(FileId(found[1]))
+        plain = without_suffix(name)
+        if plain is not None:
+            for file in self._state.folders.candidates(UNFILED, plain):
+                if suffixed(plain, file) == name:
+                    return FileNode(file)
+        return None
+
+    def add(self, path: tuple[str, ...], file: FileRecord) -> list[Op]:
+        """Everything is here already; a file of no folder yet gets its place."""
+        return []
+
+    def create(self, path: tuple[str, ...], file: FileId) -> list[Op]:
+        """Nothing beyond being unfiled."""
+        return []
+
+    def remove(self, path: tuple[str, ...], file: FileRecord) -> list[Op]:
+        """Delete the photo: each of its live files goes to the trash."""
+        shown = acts.number_of(self._state, file)
+        if shown is not None:
+            return acts.delete_photo(self._state, shown.photo, self._now_ms())
+        return acts.delete_file(file, self._now_ms())
+
+    def make_dir(self, path: tuple[str, ...], name: bytes) -> list[Op]:
+        """Refuse: the view is flat."""
+        raise not_permitted("all/ has no folders; make the folder at the root of the gallery.")
+
+    def remove_dir(self, path: tuple[str, ...], name: bytes) -> list[Op]:
+        """Refuse: the view is flat."""
+        raise not_permitted("all/ has no folders.")
+
+    def rename_dir(
+        self, path: tuple[str, ...], name: bytes, new_path: tuple[str, ...], new_name: bytes
+    ) -> list[Op]:
+        """Refuse: the view is flat."""
+        raise not_permitted("all/ has no folders.")
+
+    def touched(self, change: Change) -> Iterator[tuple[Spot, bytes | None]]:
+        """Names of photos that came or left, and of unfiled files."""
+        match change:
+            case PhotoChanged():
+                for name in change.names:
+                    yield Spot(self.name), name
+            case EntryChanged(folder=folder, name=name) if folder == UNFILED:
+                yield Spot(self.name), name
+
+    def _stands_for_photo(self, file: FileRecord) -> bool:
+        shown = acts.number_of(self._state, file)
+        if shown is None or shown.file != file.id:
+            return False
+        photo = self._state.photos.get(shown.photo)
+        return photo is not None and photo.listed

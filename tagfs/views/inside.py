@@ -1,0 +1,88 @@
+"""``.tagfs/``: status and events as text and JSON; reachable by name, not listed at the root."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from tagfs.catalog.records import FileRecord
+from tagfs.catalog.state import Change
+from tagfs.errors import not_permitted
+from tagfs.model import FileId
+from tagfs.vault.ops import Op
+from tagfs.views.nodes import Line, Node, Spot, Text
+
+NAMES = (b"status", b"status.json", b"events", b"events.json")
+
+
+class Inside:
+    """Texts that tagfs writes about itself; nothing in here can be changed."""
+
+    name = ".tagfs"
+
+    def __init__(
+        self,
+        report: Callable[[], Mapping[str, object]],
+        events: Callable[[], Sequence[Mapping[str, object]]],
+    ) -> None:
+        self._report = report
+        self._events = events
+
+    def text(self, node: Text) -> bytes:
+        """Return what reading this text gives now."""
+        if node.name == "status":
+            return "".join(f"{k}: {_plain(v)}\n" for k, v in self._report().items()).encode()
+        if node.name == "status.json":
+            return json.dumps(self._report(), indent=1).encode() + b"\n"
+        if node.name == "events":
+            return "".join(f"{e['time']} {e['text']}\n" for e in self._events()).encode()
+        return json.dumps(list(self._events()), indent=1).encode() + b"\n"
+
+    def lines(self, path: tuple[str, ...], start: int) -> Iterator[Line]:
+        """Yield the texts."""
+        for i, name in enumerate(NAMES):
+            if i >= start:
+                yield Line(i + 1, name, Text(name.decode()))
+
+    def look_up(self, path: tuple[str, ...], name: bytes) -> Node | None:
+        """Resolve a text."""
+        return Text(name.decode()) if name in NAMES else None
+
+    def add(self, path: tuple[str, ...], file: FileRecord) -> list[Op]:
+        """Refuse."""
+        raise not_permitted(_READ_ONLY)
+
+    def create(self, path: tuple[str, ...], file: FileId) -> list[Op]:
+        """Refuse."""
+        raise not_permitted(_READ_ONLY)
+
+    def remove(self, path: tuple[str, ...], file: FileRecord) -> list[Op]:
+        """Refuse."""
+        raise not_permitted(_READ_ONLY)
+
+    def make_dir(self, path: tuple[str, ...], name: bytes) -> list[Op]:
+        """Refuse."""
+        raise not_permitted(_READ_ONLY)
+
+    def remove_dir(self, path: tuple[str, ...], name: bytes) -> list[Op]:
+        """Refuse."""
+        raise not_permitted(_READ_ONLY)
+
+    def rename_dir(
+        self, path: tuple[str, ...], name: bytes, new_path: tuple[str, ...], new_name: bytes
+    ) -> list[Op]:
+        """Refuse."""
+        raise not_permitted(_READ_ONLY)
+
+    def touched(self, change: Change) -> Iterator[tuple[Spot, bytes | None]]:
+        """Nothing: the texts are made anew at every open."""
+        return iter(())
+
+
+_READ_ONLY = "Nothing can be changed inside .tagfs/."
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {_plain(v)}" for k, v in value.items())
+    return str(value)

@@ -1,0 +1,187 @@
+"""``tags/``: by what is in the picture; ``tags/dog/beach`` is both."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable, Iterator
+
+from tagfs.catalog.folders import suffixed, without_suffix
+from tagfs.catalog.records import FileRecord
+from tagfs.catalog.state import Change, EntryChanged, PhotoChanged, State
+from tagfs.errors import FileError, no_entry, not_permitted
+from tagfs.model import UNFILED, FileId, TagId, Word
+from tagfs.vault.ops import Entity, Field, Op, SetRegister
+from tagfs.views import acts
+from tagfs.views.nodes import FileNode, Line, Node, Spot, escape, unescape
+
+WAITING_COOKIES = 1 << 40
+"""Cookies of files without a content yet follow those of photos."""
+MAX_DEPTH = 8
+"""Tags in one path, at most."""
+LINGER = 60.0
+"""Seconds that an emptied tag still resolves, so that ``rm -r`` can remove its folder."""
+
+
+class Tags:
+    """The view by tag. Copying in tags, removing untags, folders are tags."""
+
+    name = "tags"
+
+    def __init__(
+        self,
+        state: State,
+        name_tag: Callable[[str], TagId],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._state = state
+        self._name_tag = name_tag
+        self._monotonic = monotonic
+        self._emptied: dict[TagId, float] = {}
+
+    def lines(self, path: tuple[str, ...], start: int) -> Iterator[Line]:
+        """Yield tags at the top, photos that have every tag of the path below."""
+        photos = self._state.photos
+        if not path:
+            for slot, tag, name, _count in photos.tags():
+                if slot >= start:
+                    yield Line(slot + 1, escape(name), Spot(self.name, (tag,)))
+            return
+        if start < WAITING_COOKIES:
+            for number in photos.numbers(_ids(path)).iter_equal_or_larger(start):
+                shown = photos.shown(number)
+                if shown is not None:
+                    yield Line(number + 1, shown.name, FileNode(shown.file))
+        for slot, file in self._state.waiting(TagId(path[0]), max(0, start - WAITING_COOKIES)):
+            own = self._waiting_name(file)
+            if own is not None and self._said(file, path):
+                if photos.named(own) is not None and self.look_up(path, own) != FileNode(file.id):
+                    own = suffixed(own, file.id)
+                yield Line(WAITING_COOKIES + slot + 1, own, FileNode(file.id))
+
+    def look_up(self, path: tuple[str, ...], name: bytes) -> Node | None:
+        """Resolve a tag; below, a listed photo, a file as it was written here, a narrowing."""
+        if not path:
+            tag = self._find(name)
+            return None if tag is None else Spot(self.name, (tag,))
+        photos = self._state.photos
+        shown = photos.named(name)
+        if shown is not None and shown.number in photos.numbers(_ids(path)):
+            return FileNode(shown.file)
+        for plain in filter(None, (name, without_suffix(name))):
+            for file in self._state.folders.candidates(UNFILED, plain):
+                if plain != name and suffixed(plain, file) != name:
+                    continue
+                record = self._state.file(file)
+                if record is not None and self._has(record, path):
+                    return FileNode(file)
+        tag = self._find(name)
+        if tag is not None and tag not in path and len(path) < MAX_DEPTH:
+            return Spot(self.name, (*path, tag))
+        return None
+
+    def add(self, path: tuple[str, ...], file: FileRecord) -> list[Op]:
+        """Tag the file with every tag of the path."""
+        self._need_tag(path)
+        return acts.say(file, _ids(path), Word.YES)
+
+    def create(self, path: tuple[str, ...], file: FileId) -> list[Op]:
+        """Tag a new file with every tag of the path."""
+        self._need_tag(path)
+        return acts.say(FileRecord(file, 0, 0), _ids(path), Word.YES)
+
+    def remove(self, path: tuple[str, ...], file: FileRecord) -> list[Op]:
+        """Untag: say *no* to the last tag of the path."""
+        self._need_tag(path)
+        tag = TagId(path[-1])
+        if self._state.photos.postings.count(tag.encode()) <= 1:
+            self._emptied[tag] = self._monotonic()
+        return acts.say(file, [tag], Word.NO)
+
+    def make_dir(self, path: tuple[str, ...], name: bytes) -> list[Op]:
+        """Make a tag, which stays listed while it is empty."""
+        if path:
+            raise not_permitted("A narrowing is found by its name and cannot be kept yet.")
+        text = unescape(name)
+        if text.startswith("."):
+            raise not_permitted("A tag's name cannot begin with a dot.")
+        tag = self._state.photos.tag(text)
+        if tag is not None and self._state.photos.is_listed_tag(tag):
+            raise FileError(errno.EEXIST)
+        ops: list[Op] = []
+        if tag is None:
+            tag = self._name_tag(text)
+            ops.append(SetRegister(Entity.TAG, tag.encode(), Field.TAG_NAME, text))
+        return [*ops, SetRegister(Entity.TAG, tag.encode(), Field.TAG_KEPT, True)]
+
+    def remove_dir(self, path: tuple[str, ...], name: bytes) -> list[Op]:
+        """Drop the name of a tag that no photo has."""
+        if path:
+            raise not_permitted("A narrowing is no folder of its own.")
+        tag = self._find(name)
+        if tag is None:
+            raise no_entry()
+        if self._state.photos.postings.count(tag.encode()):
+            raise FileError(errno.ENOTEMPTY)
+        self._emptied.pop(tag, None)
+        return [SetRegister(Entity.TAG, tag.encode(), Field.TAG_KEPT, False)]
+
+    def rename_dir(
+        self, path: tuple[str, ...], name: bytes, new_path: tuple[str, ...], new_name: bytes
+    ) -> list[Op]:
+        """Rename a tag; onto or into another tag merges the two."""
+        if path or len(new_path) > 1:
+            raise not_permitted("Only a tag itself can be renamed, not a narrowing.")
+        tag = self._find(name)
+        if tag is None:
+            raise no_entry()
+        into = TagId(new_path[0]) if new_path else self._find(new_name)
+        if into is None or into == tag:
+            text = unescape(new_name)
+            return [SetRegister(Entity.TAG, tag.encode(), Field.TAG_NAME, text)]
+        if tag in self._state.taxonomy.ancestors(into):
+            raise not_permitted("A tag cannot be merged into one of its own kinds.")
+        return [SetRegister(Entity.TAG, tag.encode(), Field.TAG_MERGED, str(into))]
+
+    def touched(self, change: Change) -> Iterator[tuple[Spot, bytes | None]]:
+        """Names below the tags that a photo gained or lost, and the tags' own folders."""
+        match change:
+            case PhotoChanged():
+                for tag in change.tags:
+                    yield Spot(self.name), escape(self._state.photos.tag_name(tag))
+                    for name in change.names:
+                        yield Spot(self.name, (tag,)), name
+            case EntryChanged(folder=folder, name=name) if folder == UNFILED:
+                yield Spot(self.name), name
+
+    def _find(self, name: bytes) -> TagId | None:
+        tag = self._state.photos.tag(unescape(name))
+        if tag is None:
+            return None
+        if self._state.photos.is_listed_tag(tag):
+            return tag
+        emptied = self._emptied.get(tag)
+        if emptied is not None and self._monotonic() - emptied < LINGER:
+            return tag
+        return tag if next(self._state.waiting(tag), None) is not None else None
+
+    def _has(self, file: FileRecord, path: tuple[str, ...]) -> bool:
+        shown = acts.number_of(self._state, file)
+        if shown is not None:
+            return shown.number in self._state.photos.numbers(_ids(path))
+        return self._said(file, path)
+
+    def _said(self, file: FileRecord, path: tuple[str, ...]) -> bool:
+        words = self._state.words(file)
+        return all(words.get(TagId(tag)) is Word.YES for tag in path)
+
+    def _waiting_name(self, file: FileRecord) -> bytes | None:
+        return next((name for folder, name in file.entries if folder == UNFILED), None)
+
+    def _need_tag(self, path: tuple[str, ...]) -> None:
+        if not path:
+            raise not_permitted("Photos go into a tag's folder, not into tags/ itself.")
+
+
+def _ids(path: tuple[str, ...]) -> list[TagId]:
+    return [TagId(tag) for tag in path]

@@ -1,0 +1,626 @@
+"""The tree: every path of the mount as a node, every act of the user as operations."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from tagfs.catalog.folders import FOLDER
+from tagfs.catalog.records import FileRecord
+from tagfs.catalog.state import Change, EntryChanged, FileChanged
+from tagfs.errors import FileError, no_entry, not_permitted
+from tagfs.model import MAX_NAME, ROOT, UNFILED, FileId, FolderId, random_id
+from tagfs.pipeline.gallery import Gallery
+from tagfs.pipeline.names import RESERVED, looks_temporary
+from tagfs.vault.ops import AddEntry, Entity, Field, Op, SetRegister
+from tagfs.views import acts
+from tagfs.views.everything import Everything
+from tagfs.views.inside import Inside
+from tagfs.views.nodes import (
+    ROOT_INODE,
+    Attr,
+    Directory,
+    FileNode,
+    Kind,
+    Node,
+    OwnFolder,
+    Spot,
+    Text,
+    View,
+)
+from tagfs.views.opened import Opened
+from tagfs.views.tags import Tags
+from tagfs.views.trash import Trash
+
+Ops = list[Op]
+HIDDEN = b".tagfs"
+"""Reachable, not listed."""
+VIEW_COOKIES = 1 << 41
+"""Cookies of the views follow those of the own folders at the root."""
+GENERATED_MODE = 0o444
+
+
+class Tree:
+    """Inodes, names and what changing them means. Nothing here blocks unless it is async.
+
+    Methods raise FileError with the errno for the kernel.
+    """
+
+    def __init__(self, gallery: Gallery) -> None:
+        self._gallery = gallery
+        self._state = gallery.state
+        views: Sequence[View] = [
+            Everything(self._state, gallery.now_ms),
+            Tags(self._state, gallery.name_tag),
+            Trash(self._state, gallery.now_ms),
+        ]
+        self._inside = Inside(gallery.report, gallery.events)
+        self._views: dict[str, View] = {v.name: v for v in [*views, self._inside]}
+        self._shown = [v.name.encode() for v in views]
+        self._known: dict[int, Spot | Text] = {}
+        self._door: tuple[FileId, bool] | None = None  # last file looked up, whether in a view
+        self._times: dict[Spot, int] = {}
+        self._listeners = _no_listeners()
+        self._opened_ns = gallery.now_ns()
+        gallery.on_changes(self._changed)
+
+    # -- looking ---------------------------------------------------------------------------
+
+    def attr(self, ino: int) -> Attr:
+        """Return what ``stat`` shows of an inode."""
+        return self._attr(self._node(ino))
+
+    def look_up(self, parent: int, name: bytes) -> Attr:
+        """Resolve one name in a directory; ENOENT when nothing stands there."""
+        where = self._directory(parent)
+        node = self._child(where, name)
+        attr = self._attr(node, volatile=isinstance(where, Spot))
+        if isinstance(node, FileNode):
+            self._door = (node.file, isinstance(where, Spot))
+        return attr
+
+    def parent(self, ino: int) -> int:
+        """Return the inode of the directory above a directory."""
+        node = self._node(ino)
+        if isinstance(node, Spot):
+            above = Spot(node.view, node.path[:-1]) if node.path else OwnFolder(ROOT)
+            return self._ino(above)
+        if isinstance(node, OwnFolder) and node.folder != ROOT:
+            shown = self._state.folders.ensure(node.folder).shown
+            return self._ino(OwnFolder(shown[0] if shown else ROOT))
+        return ROOT_INODE
+
+    def list(self, ino: int, start: int) -> Iterator[tuple[int, bytes, Attr]]:
+        """Yield (cookie, name, attributes) after cookie ``start``, without ``.`` and ``..``."""
+        node = self._directory(ino)
+        if isinstance(node, Spot):
+            for line in self._views[node.view].lines(node.path, start):
+                yield line.cookie, line.name, self._attr(line.node, volatile=True)
+            return
+        if start < VIEW_COOKIES:
+            for item in self._state.folders.listing(node.folder, start):
+                child: Node = (
+                    OwnFolder(FolderId(item.id))
+                    if item.kind == FOLDER
+                    else FileNode(FileId(item.id))
+                )
+                yield item.slot + 1, item.name, self._attr(child)
+        if node.folder == ROOT:
+            for i, name in enumerate(self._shown):
+                if VIEW_COOKIES + i >= start:
+                    yield VIEW_COOKIES + i + 1, name, self._attr(Spot(name.decode()))
+
+    def read_link(self, ino: int) -> bytes:
+        """Return where a symlink points."""
+        target = self._file(ino).target
+        if target is None:
+            raise FileError(errno.EINVAL)
+        return target
+
+    def statfs(self) -> tuple[int, int, int]:
+        """Return (total bytes, free bytes, files) without asking the remote."""
+        return self._gallery.space()
+
+    # -- making and removing ----------------------------------------------------------------
+
+    def create(self, parent: int, name: bytes, mode: int) -> Attr:
+        """Make an empty file."""
+        where = self._directory(parent)
+        self._free(where, name)
+        file = FileId(random_id())
+        ops: Ops = [
+            acts.set_file(file, Field.MODE, mode & 0o7777),
+            acts.set_file(file, Field.MTIME, self._gallery.now_ns()),
+        ]
+        if isinstance(where, OwnFolder):
+            ops.append(AddEntry(where.folder, name, file))
+        else:
+            ops += self._views[where.view].create(where.path, file)
+            ops.append(AddEntry(UNFILED, name, file))
+        self._commit(ops)
+        return self._attr(FileNode(file))
+
+    def symlink(self, parent: int, name: bytes, target: bytes) -> Attr:
+        """Make a symbolic link in an own folder."""
+        where = self._directory(parent)
+        self._free(where, name)
+        if not isinstance(where, OwnFolder):
+            raise not_permitted("Symbolic links belong into your own folders.")
+        if not 0 < len(target) < 4096:
+            raise FileError(errno.ENAMETOOLONG)
+        file = FileId(random_id())
+        self._commit(
+            [
+                acts.set_file(file, Field.MODE, 0o777),
+                acts.set_file(file, Field.MTIME, self._gallery.now_ns()),
+                acts.set_file(file, Field.TARGET, target),
+                AddEntry(where.folder, name, file),
+            ]
+        )
+        return self._attr(FileNode(file))
+
+    def mkdir(self, parent: int, name: bytes, mode: int) -> Attr:
+        """Make a folder, or what a folder stands for in a view."""
+        where = self._directory(parent)
+        if isinstance(where, Spot):
+            _check_name(name)
+            self._commit(self._views[where.view].make_dir(where.path, name))
+            return self._attr(self._child(where, name))
+        self._free(where, name)
+        folder = FolderId(random_id())
+        self._commit(
+            [
+                acts.set_folder(folder, Field.MODE, mode & 0o7777),
+                acts.set_folder(folder, Field.MTIME, self._gallery.now_ns()),
+                acts.set_folder(folder, Field.PLACE, (where.folder, name, True)),
+            ]
+        )
+        return self._attr(OwnFolder(folder))
+
+    def link(self, ino: int, parent: int, name: bytes) -> Attr:
+        """List a file in one more place."""
+        file = self._file(ino)
+        where = self._directory(parent)
+        self._free(where, name)
+        if isinstance(where, Spot) and where.view == "trash":
+            raise not_permitted("Move files into trash/ to delete them.")
+        self._commit(acts.restore(file) + self._bring(file, where, name))
+        return self._attr(FileNode(file.id))
+
+    def unlink(self, parent: int, name: bytes) -> None:
+        """Remove a file from a place; what that means is the place's business."""
+        where = self._directory(parent)
+        file = self._entry(where, name)
+        self._commit(self._take(file, where, name))
+
+    def rmdir(self, parent: int, name: bytes) -> None:
+        """Remove an empty folder, or what it stands for in a view."""
+        where = self._directory(parent)
+        if isinstance(where, Spot):
+            self._commit(self._views[where.view].remove_dir(where.path, name))
+            return
+        node = self._child(where, name)
+        if isinstance(node, Spot):
+            raise not_permitted("The views cannot be removed.")
+        if not isinstance(node, OwnFolder):
+            raise FileError(errno.ENOTDIR)
+        if not self._state.folders.is_empty(node.folder):
+            raise FileError(errno.ENOTEMPTY)
+        self._commit(self._drop(node.folder))
+
+    def rename(
+        self, parent: int, name: bytes, new_parent: int, new_name: bytes, no_replace: bool
+    ) -> None:
+        """Move a file or folder: between places of one kind it moves, between kinds it adds."""
+        source, target = self._directory(parent), self._directory(new_parent)
+        node = self._child(source, name)
+        _check_name(new_name)
+        there = self._maybe(target, new_name)
+        if there is not None and no_replace:
+            raise FileError(errno.EEXIST)
+        if isinstance(node, FileNode):
+            file = self._record(node.file)
+            self._commit(self._move(file, source, name, target, new_name, there))
+        elif isinstance(node, OwnFolder):
+            self._commit(self._move_folder(node.folder, source, target, new_name, there))
+        elif (
+            isinstance(node, Spot)
+            and isinstance(source, Spot)
+            and isinstance(target, Spot)
+            and source.view == target.view
+        ):
+            view = self._views[source.view]
+            self._commit(view.rename_dir(source.path, name, target.path, new_name))
+        else:
+            raise not_permitted("A folder cannot be moved between views.")
+
+    def set_attr(self, ino: int, mode: int | None = None, mtime_ns: int | None = None) -> Attr:
+        """Change mode or modification time: the record, not the content."""
+        node = self._node(ino)
+        ops: Ops = []
+        if isinstance(node, FileNode):
+            if mode is not None:
+                ops.append(acts.set_file(node.file, Field.MODE, mode & 0o7777))
+            if mtime_ns is not None and not self._gallery.set_open_mtime(node.file, mtime_ns):
+                ops.append(acts.set_file(node.file, Field.MTIME, mtime_ns))
+        elif isinstance(node, OwnFolder) and node.folder != ROOT:
+            if mode is not None:
+                ops.append(acts.set_folder(node.folder, Field.MODE, mode & 0o7777))
+            if mtime_ns is not None:
+                ops.append(acts.set_folder(node.folder, Field.MTIME, mtime_ns))
+        elif isinstance(node, Text) or (isinstance(node, Spot) and mode is not None):
+            raise not_permitted("The views' own attributes cannot be changed.")
+        if ops:
+            self._commit(ops)
+        return self._attr(node)
+
+    # -- bytes -----------------------------------------------------------------------------
+
+    async def open(self, ino: int, flags: int) -> Opened:
+        """Open a file. An edit of bytes that are not on this machine fetches them first."""
+        node = self._node(ino)
+        writing = flags & os.O_ACCMODE != os.O_RDONLY
+        if isinstance(node, Text):
+            if writing:
+                raise FileError(errno.EACCES)
+            return Opened.of_text(ino, self._inside.text(node))
+        if not isinstance(node, FileNode):
+            raise FileError(errno.EISDIR)
+        record = self._record(node.file)
+        if flags & os.O_TRUNC:
+            self._may_empty(record)
+        handle = await self._gallery.open_file(record, writing, bool(flags & os.O_TRUNC))
+        return Opened(ino, handle)
+
+    async def truncate(self, ino: int, size: int) -> Attr:
+        """Cut or extend a file that the caller has not opened."""
+        record = self._file(ino)
+        if size == 0:
+            self._may_empty(record)
+        handle = await self._gallery.open_file(record, True, size == 0)
+        try:
+            handle.truncate(size)
+            await handle.flush()
+        finally:
+            await handle.release()
+        return self._attr(FileNode(record.id))
+
+    # -- the kernel's memory -----------------------------------------------------------------
+
+    def on_change(self, listener: Callable[[int, bytes | None], None]) -> None:
+        """Call ``listener(directory, name)`` for entries, ``listener(inode, None)`` for
+        attributes that the kernel should ask for again."""
+        self._listeners.append(listener)
+
+    def forget(self, ino: int) -> None:
+        """The kernel holds no reference to this inode any more."""
+        self._known.pop(ino, None)
+
+    # -- resolving -------------------------------------------------------------------------
+
+    def _node(self, ino: int) -> Node:
+        if ino == ROOT_INODE:
+            return OwnFolder(ROOT)
+        known = self._known.get(ino)
+        if known is not None:
+            return known
+        owner = self._state.tables.inode_owner(ino)
+        if owner is None:
+            raise FileError(errno.ESTALE)
+        kind, ident = owner
+        return OwnFolder(FolderId(ident)) if kind == FOLDER else FileNode(FileId(ident))
+
+    def _directory(self, ino: int) -> Directory:
+        node = self._node(ino)
+        if isinstance(node, OwnFolder | Spot):
+            return node
+        raise FileError(errno.ENOTDIR)
+
+    def _maybe(self, where: Directory, name: bytes) -> Node | None:
+        if isinstance(where, Spot):
+            return self._views[where.view].look_up(where.path, name)
+        if where.folder == ROOT:
+            if name in self._shown:
+                return Spot(name.decode())
+            if name == HIDDEN:
+                return Spot(self._inside.name)
+        found = self._state.folders.look_up(where.folder, name)
+        if found is None:
+            return None
+        kind, ident = found
+        return OwnFolder(FolderId(ident)) if kind == FOLDER else FileNode(FileId(ident))
+
+    def _child(self, where: Directory, name: bytes) -> Node:
+        if len(name) > MAX_NAME:
+            raise FileError(errno.ENAMETOOLONG)
+        node = self._maybe(where, name)
+        if node is None:
+            raise no_entry()
+        return node
+
+    def _record(self, file: FileId) -> FileRecord:
+        record = self._state.file(file)
+        if record is None:
+            raise FileError(errno.ESTALE)
+        return record
+
+    def _file(self, ino: int) -> FileRecord:
+        node = self._node(ino)
+        if isinstance(node, FileNode):
+            return self._record(node.file)
+        if isinstance(node, Text):
+            raise not_permitted("This text is made by tagfs.")
+        raise FileError(errno.EISDIR)
+
+    def _entry(self, where: Directory, name: bytes) -> FileRecord:
+        node = self._child(where, name)
+        if isinstance(node, FileNode):
+            return self._record(node.file)
+        if isinstance(node, Text):
+            raise not_permitted("This text is made by tagfs.")
+        raise FileError(errno.EISDIR)
+
+    def _free(self, where: Directory, name: bytes) -> None:
+        """Raise unless a new entry of this name may be made here."""
+        _check_name(name)
+        if isinstance(where, OwnFolder) and where.folder == ROOT:
+            if name in RESERVED or name == HIDDEN:
+                raise not_permitted(f"The name {os.fsdecode(name)} is a view's.")
+            if name.startswith(b".Trash"):
+                raise not_permitted("Deleted files go to trash/ by themselves.")
+        if self._maybe(where, name) is not None:
+            raise FileError(errno.EEXIST)
+        if (
+            isinstance(where, OwnFolder)
+            and where.folder != ROOT
+            and self._state.folders.ensure(where.folder).shown is None
+        ):
+            raise no_entry()
+
+    # -- meaning ---------------------------------------------------------------------------
+
+    def _may_empty(self, file: FileRecord) -> None:
+        """Refuse to empty a photo of an own folder by a name in a view.
+
+        A second memory card has an IMG_0001.jpg too. FUSE tells only the inode that is opened;
+        names in views are never cached, so the look-up that came before says through which
+        folder it was reached.
+        """
+        through_view = self._door == (file.id, True)
+        if through_view and any(folder != UNFILED for folder, _ in file.entries):
+            self._gallery.event(
+                "A copy onto the name of another photo in a view was refused; "
+                "copy it into a folder of yours or under another name."
+            )
+            raise not_permitted("A photo in a folder of yours has this name.")
+
+    def _take(self, file: FileRecord, where: Directory, name: bytes) -> Ops:
+        """Remove a file from a place."""
+        if isinstance(where, OwnFolder):
+            recorded = self._state.folders.entry_name(where.folder, name, file.id)
+            return acts.delete_entry(file, where.folder, recorded, self._gallery.now_ms())
+        return self._views[where.view].remove(where.path, file)
+
+    def _bring(self, file: FileRecord, where: Directory, name: bytes) -> Ops:
+        """Add a file to a place under a name."""
+        if isinstance(where, OwnFolder):
+            return [AddEntry(where.folder, name, file.id)]
+        ops = self._views[where.view].add(where.path, file)
+        if where.view != "trash" and not self._answers(file, name):
+            ops.append(AddEntry(UNFILED, name, file.id))
+        return ops
+
+    def _answers(self, file: FileRecord, name: bytes) -> bool:
+        """Whether views resolve this name to this file already."""
+        shown = acts.number_of(self._state, file)
+        if shown is not None and shown.name == name and shown.file == file.id:
+            return True
+        return (UNFILED, name) in file.entries
+
+    def _move(
+        self,
+        file: FileRecord,
+        source: Directory,
+        name: bytes,
+        target: Directory,
+        new_name: bytes,
+        there: Node | None,
+    ) -> Ops:
+        if isinstance(there, OwnFolder | Spot):
+            raise FileError(errno.EISDIR)
+        same = there == FileNode(file.id)
+        if isinstance(source, OwnFolder) and isinstance(target, OwnFolder):
+            if same:
+                return []
+            if there is None:
+                self._free(target, new_name)
+            ops: Ops = []
+            if isinstance(there, FileNode):
+                ops += self._take(self._record(there.file), target, new_name)
+            recorded = self._state.folders.entry_name(source.folder, name, file.id)
+            ops += acts.unlist(file, source.folder, recorded)
+            return [*ops, AddEntry(target.folder, new_name, file.id)]
+        if isinstance(target, Spot) and target.view == "trash":
+            if isinstance(source, Spot) and source.view == "trash":
+                raise not_permitted("Names in the trash stay as they were.")
+            return self._discard(file, source, name)
+        if isinstance(source, Spot) and source.view == "trash":
+            back = acts.set_file(file.id, Field.TRASHED, None)
+            return [back, *self._bring(file, target, new_name)]
+        if isinstance(target, OwnFolder):
+            if isinstance(there, FileNode) and not same:
+                return [
+                    *self._take(self._record(there.file), target, new_name),
+                    AddEntry(target.folder, new_name, file.id),
+                ]
+            if same:
+                return []
+            self._free(target, new_name)
+            return self._bring(file, target, new_name)
+        if isinstance(source, Spot) and source.view == target.view:
+            return self._move_inside(file, source, name, target, new_name, there)
+        return self._bring(file, target, new_name)
+
+    def _discard(self, file: FileRecord, source: Directory, name: bytes) -> Ops:
+        """Delete what was moved into the trash: an entry, or the whole photo from a view."""
+        if isinstance(source, OwnFolder):
+            return self._take(file, source, name)
+        return self._views["all"].remove((), file)
+
+    def _move_inside(
+        self,
+        file: FileRecord,
+        source: Spot,
+        name: bytes,
+        target: Spot,
+        new_name: bytes,
+        there: Node | None,
+    ) -> Ops:
+        """Move within one view: what the old path said goes, what the new one says comes."""
+        ops: Ops = []
+        if source.path != target.path:
+            if source.path and source.path[-1] not in target.path:
+                ops += self._views[source.view].remove(source.path, file)
+            ops += self._views[source.view].add(target.path, file)
+        if name == new_name:
+            return ops
+        if isinstance(there, FileNode) and there.file != file.id:
+            ops += self._make_way(self._record(there.file), new_name)
+        if (UNFILED, name) in file.entries:
+            ops += acts.unlist(file, UNFILED, name)
+            ops.append(AddEntry(UNFILED, new_name, file.id))
+        shown = acts.number_of(self._state, file)
+        if shown is not None and not looks_temporary(new_name):
+            ops.append(SetRegister(Entity.PHOTO, shown.photo, Field.VIEW_NAME, new_name))
+        return ops
+
+    def _make_way(self, file: FileRecord, name: bytes) -> Ops:
+        """Show the photo that had a view name under ``name~id`` from now on."""
+        shown = acts.number_of(self._state, file)
+        if shown is None or shown.name != name:
+            return []
+        other = self._gallery.suffixed(name, shown.photo)
+        return [SetRegister(Entity.PHOTO, shown.photo, Field.VIEW_NAME, other)]
+
+    def _move_folder(
+        self,
+        folder: FolderId,
+        source: Directory,
+        target: Directory,
+        new_name: bytes,
+        there: Node | None,
+    ) -> Ops:
+        if isinstance(target, Spot):
+            if target.view != "trash":
+                raise not_permitted("A folder cannot be moved into a view.")
+            return self._discard_folder(folder)
+        if there == OwnFolder(folder):
+            return []
+        if self._state.folders.loops(folder, target.folder) or folder == target.folder:
+            raise FileError(errno.EINVAL)
+        ops: Ops = []
+        if there is None:
+            self._free(target, new_name)
+        elif isinstance(there, OwnFolder):
+            if not self._state.folders.is_empty(there.folder):
+                raise FileError(errno.ENOTEMPTY)
+            ops += self._drop(there.folder)
+        elif isinstance(there, Spot):
+            raise not_permitted("That name is a view's.")
+        else:
+            raise FileError(errno.ENOTDIR)
+        return [*ops, acts.set_folder(folder, Field.PLACE, (target.folder, new_name, True))]
+
+    def _drop(self, folder: FolderId) -> Ops:
+        place = self._state.folders.ensure(folder).place
+        if place is None:
+            return []
+        return [acts.set_folder(folder, Field.PLACE, (place[0], place[1], False))]
+
+    def _discard_folder(self, folder: FolderId) -> Ops:
+        """Delete a folder with everything in it."""
+        ops: Ops = []
+        for item in self._state.folders.listing(folder):
+            if item.kind == FOLDER:
+                ops += self._discard_folder(FolderId(item.id))
+            else:
+                file = self._record(FileId(item.id))
+                ops += self._take(file, OwnFolder(folder), item.name)
+        return [*ops, *self._drop(folder)]
+
+    # -- attributes and changes ---------------------------------------------------------------
+
+    def _ino(self, node: Node) -> int:
+        if isinstance(node, FileNode):
+            return self._record(node.file).ino
+        if isinstance(node, OwnFolder):
+            if node.folder == ROOT:
+                return ROOT_INODE
+            return self._state.folders.ensure(node.folder).ino
+        self._known[node.ino] = node
+        return node.ino
+
+    def _attr(self, node: Node, volatile: bool = False) -> Attr:
+        if isinstance(node, FileNode):
+            return self._file_attr(self._record(node.file), volatile)
+        if isinstance(node, OwnFolder):
+            record = self._state.folders.ensure(node.folder)
+            mode = 0o700 if node.folder == ROOT else record.mode
+            mtime = record.mtime_ns
+            return Attr(self._ino(node), Kind.DIR, 0, mode, mtime, mtime, 1)
+        ino = self._ino(node)
+        if isinstance(node, Spot):
+            when = self._times.get(node, self._opened_ns)
+            return Attr(ino, Kind.DIR, 0, 0o755, when, when, 1)
+        size = len(self._inside.text(node))
+        now = self._gallery.now_ns()
+        return Attr(ino, Kind.FILE, size, GENERATED_MODE, now, now, 1, volatile=True)
+
+    def _file_attr(self, file: FileRecord, volatile: bool) -> Attr:
+        target = file.target
+        size, mtime = self._gallery.size_and_mtime(file)
+        changed = (file.regs.latest() >> 16) * 1_000_000
+        # A photo is listed in views beside its entries; du, tar and rsync -H then count it once.
+        links = max(1, len(file.entries) + (1 if file.content is not None else 0))
+        if target is not None:
+            return Attr(file.ino, Kind.SYMLINK, len(target), 0o777, mtime, changed, links)
+        return Attr(file.ino, Kind.FILE, size, file.mode, mtime, changed, links, volatile)
+
+    def _commit(self, ops: Iterable[Op]) -> None:
+        """Journal and apply a user's act; the kernel knows its own entries' fate already."""
+        ops = tuple(ops)
+        if ops:
+            self._gallery.commit(ops, by_user=True)
+
+    def _changed(self, changes: Sequence[Change], by_user: bool) -> None:
+        now = self._gallery.now_ns()
+        for change in changes:
+            for view in self._views.values():
+                for spot, name in view.touched(change):
+                    self._times[spot] = now
+                    if spot.ino in self._known:
+                        self._tell(spot.ino, name)
+            if by_user:
+                continue
+            if isinstance(change, EntryChanged) and change.folder != UNFILED:
+                self._tell(self._ino(OwnFolder(change.folder)), change.name)
+            elif isinstance(change, FileChanged):
+                file = self._state.file(change.file)
+                if file is not None:
+                    self._tell(file.ino, None)
+
+    def _tell(self, ino: int, name: bytes | None) -> None:
+        for listener in self._listeners:
+            listener(ino, name)
+
+
+def _check_name(name: bytes) -> None:
+    if len(name) > MAX_NAME:
+        raise FileError(errno.ENAMETOOLONG)
+    if name in (b"", b".", b"..") or b"/" in name or b"\0" in name:
+        raise FileError(errno.EINVAL)
+
+
+def _no_listeners() -> list[Callable[[int, bytes | None], None]]:
+    return []

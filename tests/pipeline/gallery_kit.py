@@ -1,0 +1,101 @@
+"""A real gallery in a temporary directory, driven through the tree without a mount."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tagfs.crypto.kdf import KdfParams
+from tagfs.errors import FileError
+from tagfs.pipeline.gallery import Gallery
+from tagfs.pipeline.looking import Looks
+from tagfs.pipeline.opening import create, open_gallery
+from tagfs.remote.url import dir_url
+from tagfs.vault.slots import Passphrase
+from tagfs.views.nodes import ROOT_INODE
+from tagfs.views.tree import Tree
+
+SECRET = Passphrase("correct horse battery staple")
+QUICK = KdfParams(64 * 1024, 3, 1)
+
+
+class Folder:
+    """Paths on a tree, as a program would use them."""
+
+    def __init__(self, gallery: Gallery) -> None:
+        self.gallery = gallery
+        self.tree = Tree(gallery)
+
+    def ino(self, path: str) -> int:
+        ino = ROOT_INODE
+        for name in path.split("/"):
+            if name:
+                ino = self.tree.look_up(ino, os.fsencode(name)).ino
+        return ino
+
+    def split(self, path: str) -> tuple[int, bytes]:
+        above, _, name = path.rpartition("/")
+        return self.ino(above), os.fsencode(name)
+
+    def names(self, path: str = "") -> list[str]:
+        return sorted(os.fsdecode(name) for _, name, _ in self.tree.list(self.ino(path), 0))
+
+    async def write(self, path: str, data: bytes) -> None:
+        parent, name = self.split(path)
+        try:
+            ino = self.tree.look_up(parent, name).ino
+        except FileError as e:
+            if e.errno != errno.ENOENT:
+                raise
+            ino = self.tree.create(parent, name, 0o644).ino
+        handle = await self.tree.open(ino, os.O_WRONLY | os.O_TRUNC)
+        for at in range(0, len(data), 131072):
+            handle.write(at, data[at : at + 131072])
+        await handle.flush()
+        await handle.release()
+
+    async def read(self, path: str) -> bytes:
+        ino = self.ino(path)
+        handle = await self.tree.open(ino, os.O_RDONLY)
+        out = b""
+        while True:
+            piece = handle.read_now(len(out), 131072)
+            if piece is None:
+                piece = await handle.read(len(out), 131072)
+            if not piece:
+                break
+            out += bytes(piece)
+        await handle.release()
+        return out
+
+    def mkdir(self, path: str) -> None:
+        self.tree.mkdir(*self.split(path), 0o755)
+
+    def rm(self, path: str) -> None:
+        self.tree.unlink(*self.split(path))
+
+    def rmdir(self, path: str) -> None:
+        self.tree.rmdir(*self.split(path))
+
+    def mv(self, old: str, new: str, no_replace: bool = False) -> None:
+        self.tree.rename(*self.split(old), *self.split(new), no_replace)
+
+    def ln(self, old: str, new: str) -> None:
+        self.tree.link(self.ino(old), *self.split(new))
+
+
+async def make(tmp: Path) -> str:
+    """Make a vault in ``tmp/remote`` with its state in ``tmp/state``; return the words."""
+    return await create(tmp / "state", dir_url(tmp / "remote"), SECRET, QUICK)
+
+
+@asynccontextmanager
+async def opened(
+    tmp: Path, state: str = "state", recogniser: Looks | None = None
+) -> AsyncIterator[Folder]:
+    """Open the gallery of ``make``."""
+    async with open_gallery(tmp / state, SECRET, recogniser=recogniser) as gallery:
+        yield Folder(gallery)
