@@ -193,9 +193,7 @@ def _decode(raw: list[Any]) -> Op | None:
         if raw[1] not in Entity._value2member_map_ or raw[3] not in Field._value2member_map_:
             return None
         entity = Entity(raw[1])
-        ident = raw[2]
-        if not isinstance(ident, bytes) or len(ident) > 4096:
-            raise ValueError("register id")
+        ident = _entity_id(entity, raw[2])
         return SetRegister(entity, ident, Field(raw[3]), _register(Field(raw[3]), raw[4]))
     if kind == 2:
         return SetWord(_bytes(raw[1], 16, 32), TagId(_text(raw[2], 64)), Word(raw[3]))
@@ -316,6 +314,18 @@ def _register(field: Field, value: Any) -> Any:
             return None if value is None else _text(value, 10)
         case _:
             return bool(value)
+
+
+def _entity_id(entity: Entity, value: Any) -> bytes:
+    match entity:
+        case Entity.FILE | Entity.FOLDER:
+            return _id(value)
+        case Entity.PHOTO:
+            return _bytes(value, 16, 32)
+        case _:
+            # UTF-8: a UnicodeDecodeError is a ValueError.
+            limit = 64 if entity is Entity.TAG else 4096
+            return _text(cbor.check_bytes(value, most=limit).decode(), limit).encode()
 
 
 def _id(value: Any) -> bytes:

@@ -82,8 +82,13 @@ values: dict[Field, st.SearchStrategy[Any]] = {
     Field.QUERY: st.booleans(),
     Field.PURGED: st.none() | st.integers(0, 2**62),
 }
-registers = st.sampled_from(list(values)).flatmap(
-    lambda f: st.builds(SetRegister, st.sampled_from(Entity), ids, st.just(f), values[f])
+entities = st.one_of(
+    st.tuples(st.sampled_from([Entity.FILE, Entity.FOLDER]), ids),
+    st.tuples(st.just(Entity.PHOTO), ids | hashes),
+    st.tuples(st.sampled_from([Entity.TAG, Entity.PATH, Entity.QUERY]), tags.map(str.encode)),
+)
+registers = st.tuples(entities, st.sampled_from(list(values))).flatmap(
+    lambda e: values[e[1]].map(lambda value: SetRegister(*e[0], e[1], value))
 )
 
 
@@ -165,7 +170,9 @@ PART_OK = [bytes(16), 1, bytes(24), bytes(32), 5, 1000]
         [0],
         ["kind"],
         [1, 1, "text", 1, None],
-        [1, 1, bytes(5000), 1, None],
+        [1, 1, bytes(17), 1, None],
+        [1, 3, b"\xff", 8, None],
+        [1, 5, b"a" * 4097, 13, True],
         [1, 1, bytes(16), 1, [bytes(31), 5]],
         [1, 1, bytes(16), 1, [bytes(32), -1]],
         [1, 1, bytes(16), 2, 0o10000],
