@@ -1,0 +1,226 @@
+"""Answering queries: which photos a term has, and what is said of each photo that was found.
+
+Tags are answered from posting lists. Terms about facts (date, camera, name, type) look at the
+records of the photos one by one; persons, places and look-alikes are not known yet, and a query
+that asks for them finds nothing and says so.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+
+from pyroaring import BitMap
+
+from tagfs.catalog.photos import ALL, FAVOURITES
+from tagfs.catalog.records import PhotoRecord
+from tagfs.catalog.state import State
+from tagfs.model import ROOT, UNFILED, FileId, FolderId, Place, Scored, Word
+from tagfs.vault.ops import Field
+from tagfs.views.query import parse
+from tagfs.views.terms import (
+    Camera,
+    DateIn,
+    Flag,
+    Is,
+    NameGlob,
+    Tag,
+    Type,
+    evaluate,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TagHit:
+    """One tag of a photo: how sure, and who said so."""
+
+    name: str
+    confidence: float
+    by: str  # "auto" or "you"
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One photo that was found. Paths are relative to the mountpoint."""
+
+    id: str
+    name: str
+    paths: tuple[str, ...]
+    tags: tuple[TagHit, ...]
+    date: str | None
+    place: Place | None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the stable form of ``tagfs search --json``."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "paths": list(self.paths),
+            "tags": [{"name": t.name, "confidence": t.confidence, "by": t.by} for t in self.tags],
+            "people": [],
+            "date": self.date,
+            "place": None
+            if self.place is None
+            else {"latitude": self.place.latitude, "longitude": self.place.longitude},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a query found, and what it asked for that nothing is known of."""
+
+    hits: tuple[Hit, ...]
+    hints: tuple[str, ...]
+
+
+def search(state: State, text: str) -> Answer:
+    """Answer a query; raises QuerySyntax. Photos come in the order they were recorded."""
+    query = parse(text)
+    hints: list[str] = []
+    numbers = evaluate(
+        query,
+        lambda term: _numbers(state, term, hints.append),
+        lambda: state.photos.postings.bitmap(ALL),
+    )
+    hits = []
+    for number in numbers & state.photos.postings.bitmap(ALL):
+        shown = state.photos.shown(number)
+        photo = state.photos.get(shown.photo) if shown else None
+        if shown is not None and photo is not None:
+            hits.append(_hit(state, photo, shown.name))
+    return Answer(tuple(hits), tuple(dict.fromkeys(hints)))
+
+
+def _numbers(state: State, term: object, hint: Callable[[str], None]) -> BitMap:
+    """Return the photos for which one term holds."""
+    postings = state.photos.postings
+    match term:
+        case Tag(word=word, confs=confs):
+            tag = state.photos.tag(word)
+            if tag is None:
+                hint(f'No tag is called "{word}".')
+                return BitMap()
+            found = postings.bitmap(tag.encode())
+            if not confs:
+                return found
+            return _where(
+                state,
+                found,
+                lambda p: any(
+                    s.tag == tag and all(c.holds(s.confidence) for c in confs)
+                    for s in (p.sight.tags if p.sight else ())
+                ),
+            )
+        case Is(flag=Flag.FAVOURITE):
+            return postings.bitmap(FAVOURITES)
+        case Is(flag=Flag.UNTAGGED):
+            return _where(state, postings.bitmap(ALL), lambda p: not p.tags)
+        case Type(kind=kind):
+            prefix = "image/" if kind == "photo" else kind + "/"
+            return _where(
+                state,
+                postings.bitmap(ALL),
+                lambda p: p.content is not None and p.content.media_type.startswith(prefix),
+            )
+        case Camera(name=name):
+            folded = name.casefold()
+            return _where(
+                state,
+                postings.bitmap(ALL),
+                lambda p: bool(p.sight) and folded in (_camera(p) or "").casefold(),
+            )
+        case NameGlob(pattern=pattern):
+            return _where(state, postings.bitmap(ALL), lambda p: _named(state, p, pattern))
+        case DateIn(first=first, last=last):
+            return _where(state, postings.bitmap(ALL), lambda p: _dated(p, first, last))
+    hint(f"{type(term).__name__.lower()}: is not known to this version; it finds nothing.")
+    return BitMap()
+
+
+def _where(state: State, numbers: BitMap, holds: Callable[[PhotoRecord], bool]) -> BitMap:
+    found = BitMap()
+    for number in numbers:
+        shown = state.photos.shown(number)
+        photo = state.photos.get(shown.photo) if shown else None
+        if photo is not None and holds(photo):
+            found.add(number)
+    return found
+
+
+def _camera(photo: PhotoRecord) -> str | None:
+    return photo.sight.facts.camera if photo.sight else None
+
+
+def _date(photo: PhotoRecord) -> str | None:
+    said: str | None = photo.regs.get(Field.DATE)
+    return said or (photo.sight.facts.date if photo.sight else None)
+
+
+def _dated(photo: PhotoRecord, first: date | None, last: date | None) -> bool:
+    text = _date(photo)
+    if text is None:
+        return False
+    day = text[:10]
+    # ISO dates compare as text, also the shorter ones that the user may have given.
+    after = first is None or day >= first.isoformat()[: len(day)]
+    return after and (last is None or day <= last.isoformat())
+
+
+def _named(state: State, photo: PhotoRecord, pattern: str) -> bool:
+    names = {photo.name or b""}
+    for ident in photo.files:
+        file = state.file(ident)
+        names |= {name for _, name in file.entries} if file else set()
+    folded = pattern.casefold()
+    return any(fnmatch.fnmatchcase(os.fsdecode(n).casefold(), folded) for n in names)
+
+
+def _hit(state: State, photo: PhotoRecord, name: bytes) -> Hit:
+    seen = {state.photos.canonical(s.tag): s.confidence for s in _tags(photo)}
+    tags = []
+    for tag in photo.tags:
+        said = photo.words.get(tag)
+        by = "you" if said is not None and said[0] is Word.YES else "auto"
+        confidence = 1.0 if by == "you" else seen.get(tag, 1.0)
+        tags.append(TagHit(state.photos.tag_name(tag), confidence, by))
+    tags.sort(key=lambda t: (-t.confidence, t.name))
+    paths = [path for ident in photo.files for path in paths_of(state, ident)]
+    return Hit(
+        photo.id.hex(),
+        os.fsdecode(name),
+        tuple(paths),
+        tuple(tags),
+        _date(photo),
+        photo.sight.facts.place if photo.sight else None,
+    )
+
+
+def _tags(photo: PhotoRecord) -> tuple[Scored, ...]:
+    return photo.sight.tags if photo.sight else ()
+
+
+def paths_of(state: State, ident: FileId) -> list[str]:
+    """Return every path of a file, relative to the mountpoint."""
+    file = state.file(ident)
+    paths = []
+    for folder, name in file.entries if file else ():
+        above = _folder_path(state, folder)
+        if above is not None:
+            paths.append(os.fsdecode(above + name))
+    return sorted(paths)
+
+
+def _folder_path(state: State, folder: FolderId) -> bytes | None:
+    parts: list[bytes] = []
+    while folder != ROOT:
+        if folder == UNFILED:
+            return b"/".join([b"all", *reversed(parts), b""])
+        shown = state.folders.ensure(folder).shown
+        if shown is None:
+            return None
+        parts.append(shown[1])
+        folder = shown[0]
+    return b"/".join([*reversed(parts), b""])
