@@ -1,0 +1,56 @@
+"""The ``-o`` options of ``tagfs mount``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tagfs.errors import Usage
+
+IGNORED = frozenset(
+    {"rw", "defaults", "auto", "noauto", "user", "nouser", "users", "nofail", "_netdev", "async"}
+    | {"suid", "nosuid", "dev", "nodev", "exec"}
+    | {"atime", "noatime", "relatime", "diratime", "nodiratime"}
+)
+"""What mount(8) and fstab say to everybody; the kernel does the safe thing in any case."""
+
+
+@dataclass(frozen=True, slots=True)
+class MountOptions:
+    """How to mount. Field names are the options' names."""
+
+    ro: bool = False
+    noxattr: bool = False
+    allow_other: bool = False
+    nonempty: bool = False
+    auto_unmount: bool = True
+
+    def for_fuse(self, helper: bool) -> set[str]:
+        """Return libfuse's options; ``helper``: fusermount3 is there to unmount after a crash."""
+        chosen = {"fsname=tagfs", "subtype=tagfs", "default_permissions"}
+        chosen |= {name for name in ("ro", "allow_other") if getattr(self, name)}
+        if self.auto_unmount and helper:
+            chosen.add("auto_unmount")
+        return chosen
+
+
+HELP = {
+    "ro": "nothing can be changed through the mount",
+    "noxattr": "no extended attributes: faster listings, no tags in file managers",
+    "allow_other": "other users may look in, as modes allow",
+    "nonempty": "mount over a directory that has something in it",
+    "no_auto_unmount": "leave the mountpoint behind when tagfs is killed",
+}
+
+
+def parse(text: str) -> MountOptions:
+    """Read a comma-separated list; Usage for an option that there is not."""
+    chosen: dict[str, bool] = {}
+    for word in filter(None, (w.strip() for w in text.split(","))):
+        if word == "no_auto_unmount":
+            chosen["auto_unmount"] = False
+        elif word in HELP or word == "auto_unmount":
+            chosen[word] = True
+        elif word not in IGNORED and not word.startswith("x-"):
+            known = ", ".join(HELP)
+            raise Usage(f"There is no mount option {word!r}; there are {known}.")
+    return MountOptions(**chosen)
