@@ -20,6 +20,7 @@ from tagfs.errors import FileError, Integrity, MountError
 
 TRUSTED_SIZE = 64 * 1024 * 1024
 """Bytes of a file that is checked at every opening; a larger one only after an unclean end."""
+_FULL = 1024 * 1024  # bytes; with less left, a failed write is taken for a full disk
 _verify: Callable[[str], list[str]] = lmdb.verify.verify
 
 
@@ -74,14 +75,25 @@ def damaged(why: str) -> Integrity:
     return Integrity(f"The catalog is damaged ({why}) and has to be built again.")
 
 
-def what_failed(error: lmdb.Error | OSError) -> FileError | Integrity:
+def what_failed(error: lmdb.Error | OSError, path: Path) -> FileError | Integrity:
     """Tell a disk that refuses (try again later) from a file that is no longer sound."""
     if isinstance(error, OSError):
         code = error.errno or errno.EIO
     elif isinstance(error, lmdb.PanicError):
         code = errno.EIO
-    elif error.code > 0:
-        code = error.code
     else:
-        return damaged(str(error))
+        code = getattr(error, "code", 0)  # LMDB's own codes are negative
+        if code <= 0:
+            return damaged(str(error))
+    if code == errno.EIO and _is_full(path):
+        code = errno.ENOSPC
     return FileError(code, f"The catalog could not be written ({os.strerror(code)}).")
+
+
+def _is_full(path: Path) -> bool:
+    # A full disk cuts a write short before it refuses one, and LMDB calls that EIO.
+    try:
+        space = os.statvfs(path)
+    except OSError:
+        return False
+    return space.f_bavail * space.f_frsize < _FULL

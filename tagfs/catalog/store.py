@@ -268,7 +268,7 @@ class CatalogStore:
                     self._write(self._committing, position)
                 failure: FileError | Integrity | None = None
             except (lmdb.Error, OSError) as error:
-                failure = what_failed(error)
+                failure = what_failed(error, self._path)
             with self._state:
                 self._state.notify_all()
                 if failure is not None:
@@ -430,8 +430,8 @@ class CatalogStore:
             self._points = self._env.open_db(b"points")
             self._clear = self._env.open_db(b"clear")
             self._reader = self._env.begin(db=self._points)
-        except lmdb.Error as error:
-            raise what_failed(error) from None
+        except (lmdb.Error, OSError) as error:
+            raise what_failed(error, self._path) from None
 
     def _reopen(self) -> None:
         with self._reading:
