@@ -206,8 +206,8 @@ def test_every_module_says_in_its_first_sentence_what_it_is() -> None:
 # Written in pieces, so that this file does not break its own rules.
 FORBIDDEN = {
     "a path of one machine": r"(?<![\w.$}~*/])/(?:"
-     "work|root|opt|mnt"
-     r")/\w|/home/[a-z]+\w*/",
+    "work|root|opt|mnt"
+    r")/\w|/home/[a-z]+\w*/",
     "a host of a package registry": r"(?:" + r"py" + r"pi|pythonhosted|npmjs|deb\.debian|"
     r"security\.debian|archive\.ubuntu)" + r"\.(?:org|com|net)",
     "a password or key": r"-----BEGIN [A-Z ]*PRIVATE " + "KEY",
