@@ -1,0 +1,71 @@
+"""Mounts a real vault: ``vault_server.py MOUNTPOINT FOLDER [-o OPTIONS]``.
+
+FOLDER has (or gets) ``state`` and ``remote``. Says ``ready``; no recogniser, quick KDF. Lines on
+stdin: ``wait stored``, ``wait recognised``, ``sync``, ``status``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+
+import trio
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "pipeline"))
+from gallery_kit import SECRET, make
+
+from tagfs.mount import mountpoint
+from tagfs.mount.options import parse
+from tagfs.mount.session import serve
+from tagfs.pipeline.gallery import Gallery
+from tagfs.pipeline.opening import open_gallery
+from tagfs.views.tree import Tree
+
+
+async def obey(gallery: Gallery, line: str) -> object:
+    word, *rest = line.split()
+    if word == "wait":
+        return await gallery.wait(rest[0], 60)
+    if word == "sync":
+        await gallery.sync()
+    if word == "status":
+        return gallery.status().as_json()
+    if word == "hash":
+        return gallery.state.state_hash().hex()
+    return "done"
+
+
+async def listen(gallery: Gallery) -> None:
+    stdin = trio.lowlevel.FdStream(os.dup(0))
+    rest = b""
+    async for data in stdin:
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            print(json.dumps(await obey(gallery, line.decode())), flush=True)
+
+
+async def run(args: argparse.Namespace) -> None:
+    folder = Path(args.folder)
+    if not (folder / "state").exists():
+        await make(folder)
+    options = parse(args.o)
+    where = mountpoint.canonical(args.mountpoint)
+    mountpoint.prepare(where, options)
+    async with open_gallery(folder / "state", SECRET) as gallery, trio.open_nursery() as nursery:
+        nursery.start_soon(listen, gallery)
+        await serve(Tree(gallery), gallery.sync, where, options, lambda: print("ready", flush=True))
+        nursery.cancel_scope.cancel()
+    print("clean", flush=True)
+
+
+if __name__ == "__main__":
+    logging.basicConfig()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("mountpoint")
+    parser.add_argument("folder")
+    parser.add_argument("-o", default="")
+    trio.run(run, parser.parse_args())
