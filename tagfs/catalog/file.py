@@ -38,8 +38,8 @@ def own(path: Path) -> int:
     return owner
 
 
-def check(path: Path) -> None:
-    """Raise Integrity unless LMDB may be trusted with the file.
+def check(path: Path) -> bool:
+    """Raise Integrity unless LMDB may be trusted with the file; return whether it was walked.
 
     LMDB follows the offsets of a page without looking where they lead, so a damaged page can
     kill the process instead of raising. The walk reads every page (4 ms for a megabyte), which
@@ -49,15 +49,16 @@ def check(path: Path) -> None:
     left = clean.read_bytes() if clean.exists() else b""
     clean.unlink(missing_ok=True)
     if not data.exists() or data.stat().st_size == 0:
-        return
+        return False
     if data.stat().st_size > TRUSTED_SIZE and left == _clean_mark(data):
-        return
+        return False
     try:
         problems = _verify(str(data))
     except Exception as error:  # whatever hostile bytes make the walk trip over
         problems = [str(error)]
     if problems:
         raise damaged(problems[0])
+    return True
 
 
 def _clean_mark(data: Path) -> bytes:

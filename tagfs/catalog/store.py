@@ -1,8 +1,6 @@
-"""The sealed catalog file: point tables in one LMDB environment, with one writer thread.
+"""The catalog's point tables: read and written at once in memory, committed by one writer thread.
 
-Whoever holds the file learns how many rows there are and how long each is, nothing else: the
-LMDB key of a row is a keyed hash of (table, key), its value is sealed and bound to the table,
-the hashed key and the schema.
+The rows are sealed in one LMDB file (catalog/rowfile.py).
 
 Reads see writes at once. A write goes to an overlay in memory; `request_commit` marks what was
 written so far as one consistent state, complete up to a position of the local journal, and the
@@ -16,21 +14,13 @@ owner applies it again from its journal.
     get <- cache <- active <- ready <- committing <- LMDB
 
 Rows move only to the right and a reader looks from left to right, so it never misses one.
-
-Two databases: ``points`` (hashed key -> sealed value) and ``clear`` (``schema`` -> u32;
-``v`` + number u32 -> 16-byte salt of the value key with that number). Every opening draws a
-new number and salt and records them together with the first values sealed under them, so no
-(key, nonce) is used twice whatever was lost in a crash (crypto/values.py).
 """
 
 from __future__ import annotations
 
 import enum
 import errno
-import hmac
 import os
-import secrets
-import struct
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,10 +28,9 @@ from pathlib import Path
 
 import lmdb
 
-from tagfs.catalog.file import check, damaged, leave_clean, own, what_failed
+from tagfs.catalog.file import damaged, own, what_failed
+from tagfs.catalog.rowfile import RowFile
 from tagfs.catalog.schema import SCHEMA, Table
-from tagfs.crypto.kdf import derive
-from tagfs.crypto.values import MAX_USES, ValueSealer, number_of
 from tagfs.errors import FileError, Integrity
 
 INTERVAL = 0.25
@@ -50,10 +39,7 @@ URGENT = 16 * 1024 * 1024
 """Bytes waiting in memory from which a commit does not wait for its interval."""
 _CACHED_ROWS = 4096  # in each of two generations
 _CACHED_VALUE = 1024  # bytes; larger values are decoded and cached by those who read them
-_MAX_RUN = MAX_USES // 2
 
-_FORM = struct.Struct(">I")
-_IDENTITY = bytes((Table.META,)) + b"identity"
 _POSITION = bytes((Table.META,)) + b"position"
 _PREFIX = tuple(bytes((number,)) for number in range(256))
 
@@ -98,9 +84,6 @@ class CatalogStore:
         `wipe` and build it again. Raises MountError when another process has it open and
         FileError when the disk refuses.
         """
-        self._schema = _FORM.pack(schema)
-        self._name_key = derive(key, "catalog names")
-        self._value_secret = derive(key, "catalog values")
         self._path = path
         self._interval = interval
         self._young: _Rows = {}
@@ -118,21 +101,13 @@ class CatalogStore:
         self._commits = 0
         self._hurry = self._closing = False
         self._state = threading.Condition()  # overlays, marks and flags
-        self._reading = threading.Lock()  # the read transaction and the map below it
         self._one_commit = threading.Lock()
         self._writer: threading.Thread | None = None
-        self._openers: dict[int, ValueSealer] = {}
-        self._sealer: ValueSealer
-        self._salt: bytes | None  # of the sealer's key, until it is recorded
-        self._reader: lmdb.Transaction[bytes]
-        self._owner = own(path)
+        self._file = RowFile(path, key, schema, map_size)
         try:
-            check(path)
-            self._open(map_size)
-            self._begin_key()
-            self._load()
-        except BaseException:
-            self._release()
+            self._position = self._file.fetch(_POSITION)
+        except Integrity:
+            self._file.close()
             raise
 
     # -- reading and writing: the owner's thread ------------------------------------------
@@ -190,7 +165,7 @@ class CatalogStore:
     def statistics(self) -> Statistics:
         """Return a snapshot of what the store is doing."""
         failure = None if self._failure is None else str(self._failure)
-        return Statistics(self.pending_bytes, self._commits, self._map_size, failure)
+        return Statistics(self.pending_bytes, self._commits, self._file.map_size, failure)
 
     def _look_up(self, row: bytes) -> bytes | None:
         value = self._old.get(row, _ABSENT)
@@ -200,32 +175,9 @@ class CatalogStore:
                 if value is not _ABSENT:
                     break
             else:
-                value = self._fetch(row)
+                value = self._file.fetch(row)
         self._remember(row, value)
         return value
-
-    def _fetch(self, row: bytes) -> bytes | None:
-        name = hmac.digest(self._name_key, row, "sha256")[:16]
-        try:
-            with self._reading:
-                sealed = self._reader.get(name)
-        except lmdb.Error as error:
-            raise damaged(str(error)) from None
-        if sealed is None:
-            return None
-        number = number_of(sealed)
-        opener = self._openers.get(number)
-        if opener is None:
-            opener = self._opener(number)
-        return opener.open(sealed, row[:1] + name + self._schema)
-
-    def _opener(self, number: int) -> ValueSealer:
-        with self._reading:
-            salt = self._reader.get(_salt_row(number), db=self._clear)
-        if salt is None or len(salt) != 16:
-            raise damaged(f"value key {number} is missing")
-        opener = self._openers[number] = ValueSealer(self._value_secret, number, salt)
-        return opener
 
     def _remember(self, row: bytes, value: bytes | None) -> None:
         if value is not None and len(value) > _CACHED_VALUE:
@@ -264,11 +216,16 @@ class CatalogStore:
                 self._taken = self._marked
                 position = self._ready_position
             try:
-                if self._committing or position != self._position:
-                    self._write(self._committing, position)
+                rows = self._committing
+                if position != self._position and position is not None:
+                    rows = {**rows, _POSITION: position}
+                if rows:
+                    self._file.write(rows)
                 failure: FileError | Integrity | None = None
             except (lmdb.Error, OSError) as error:
                 failure = what_failed(error, self._path)
+            except Integrity as error:
+                failure = error
             with self._state:
                 self._state.notify_all()
                 if failure is not None:
@@ -320,9 +277,7 @@ class CatalogStore:
                 if self._broken is None:
                     self.commit()
         finally:
-            self._release()
-        if self._broken is None:
-            leave_clean(self._path)
+            self._file.close(clean=self._broken is None)
 
     @staticmethod
     def wipe(path: Path) -> None:
@@ -362,113 +317,3 @@ class CatalogStore:
 
     def _urgent(self) -> bool:
         return self._hurry or self._closing or self._ready_bytes >= URGENT
-
-    def _write(self, rows: _Rows, position: bytes | None) -> None:
-        if position is not None:
-            rows = {**rows, _POSITION: position}
-        if self._sealer.uses + len(rows) > _MAX_RUN:
-            self._begin_key()
-        names = [(hmac.digest(self._name_key, row, "sha256")[:16], row) for row in rows]
-        names.sort()  # neighbours share pages
-        seal, schema = self._sealer.seal, self._schema
-        sealed: list[tuple[bytes, bytes]] = []
-        gone: list[bytes] = []
-        for name, row in names:
-            value = rows[row]
-            if value is None:
-                gone.append(name)
-            else:
-                sealed.append((name, seal(value, row[:1] + name + schema)))
-        while True:
-            try:
-                with self._env.begin(write=True, db=self._points) as txn:
-                    if self._salt is not None:
-                        txn.put(b"schema", schema, db=self._clear)
-                        txn.put(_salt_row(self._sealer.number), self._salt, db=self._clear)
-                    txn.cursor().putmulti(sealed)
-                    for name in gone:
-                        txn.delete(name)
-                break
-            except lmdb.MapFullError:
-                self._grow()
-            except lmdb.PanicError:
-                # A failed write of the meta page: LMDB wants the environment opened again.
-                self._reopen()
-                raise
-        self._salt = None
-        with self._reading:
-            self._reader.abort()
-            self._reader = self._env.begin(db=self._points)
-
-    def _grow(self) -> None:
-        """Double the map. Readers wait for the microseconds this takes; none fails."""
-        with self._reading:
-            self._reader.abort()
-            try:
-                self._env.set_mapsize(self._map_size * 2)
-                self._map_size *= 2
-            finally:
-                self._reader = self._env.begin(db=self._points)
-
-    # -- opening ---------------------------------------------------------------------------
-
-    def _open(self, map_size: int) -> None:
-        with suppress(FileNotFoundError):
-            map_size = max(map_size, 2 * os.stat(self._path / "data.mdb").st_size)
-        self._map_size = -(-map_size // (1 << 20)) * (1 << 20)
-        # The only owner: whatever an earlier process left in the table of readers is stale.
-        (self._path / "lock.mdb").unlink(missing_ok=True)
-        try:
-            self._env = lmdb.open(
-                str(self._path),
-                map_size=self._map_size,
-                mode=0o600,
-                max_dbs=2,
-                max_spare_txns=2,
-            )
-            self._env.reader_check()
-            self._points = self._env.open_db(b"points")
-            self._clear = self._env.open_db(b"clear")
-            self._reader = self._env.begin(db=self._points)
-        except (lmdb.Error, OSError) as error:
-            raise what_failed(error, self._path) from None
-
-    def _reopen(self) -> None:
-        with self._reading:
-            self._reader.abort()
-            self._env.close()
-            self._open(self._map_size)
-
-    def _load(self) -> None:
-        with self._reading:
-            schema = self._reader.get(b"schema", db=self._clear)
-            rows = self._reader.stat(self._points)["entries"]
-        if schema is None and rows == 0:
-            self._write({_IDENTITY: b"tagfs"}, None)
-            return
-        if schema != self._schema:
-            raise Integrity("The catalog was written by another version of tagfs; build it again.")
-        if self._fetch(_IDENTITY) != b"tagfs":
-            raise damaged("it belongs to another key, or its first row is lost")
-        self._position = self._fetch(_POSITION)
-
-    def _begin_key(self) -> None:
-        """Draw the value key that this opening seals under."""
-        last = -1
-        with self._reading, self._reader.cursor(db=self._clear) as cursor:
-            if cursor.last() and len(cursor.key()) == 5:
-                last = _FORM.unpack(cursor.key()[1:])[0]
-        salt = self._salt = secrets.token_bytes(16)
-        self._sealer = ValueSealer(self._value_secret, last + 1, salt)
-        self._openers[last + 1] = self._sealer
-
-    def _release(self) -> None:
-        with suppress(AttributeError):  # opening may have failed half way
-            self._reader.abort()
-        with suppress(AttributeError):
-            self._env.close()
-        os.close(self._owner)
-
-
-def _salt_row(number: int) -> bytes:
-    return b"v" + _FORM.pack(number)

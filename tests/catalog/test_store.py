@@ -181,11 +181,7 @@ def test_equal_rows_of_two_vaults_have_nothing_in_common(tmp_path: Path) -> None
         store.put(Table.FILE, b"a", b"same value")
         store.request_commit()
         store.close()
-        with lmdb.open(str(tmp_path / key.decode()), max_dbs=2) as env:
-            points = env.open_db(b"points")
-            with env.begin() as txn:
-                rows = list(txn.cursor(points))
-        raw.append({part for row in rows for part in row})
+        raw.append({part for row in raw_rows(tmp_path / key.decode()).items() for part in row})
     assert not raw[0] & raw[1]
 
 
@@ -203,6 +199,60 @@ def test_values_that_change_places_do_not_verify(folder: Path) -> None:
                 txn.put(name, value, db=points)
     with pytest.raises(Integrity):
         CatalogStore(folder, KEY).get(Table.FILE, b"a")
+
+
+def raw_rows(folder: Path) -> dict[bytes, bytes]:
+    with lmdb.open(str(folder), max_dbs=2) as env:
+        points = env.open_db(b"points")
+        with env.begin() as txn:
+            return dict(txn.cursor(points))
+
+
+def set_raw_row(folder: Path, name: bytes, value: bytes | None) -> None:
+    with lmdb.open(str(folder), max_dbs=2) as env:
+        points = env.open_db(b"points")
+        with env.begin(write=True, db=points) as txn:
+            if value is None:
+                txn.delete(name)
+            else:
+                txn.put(name, value)
+
+
+def test_a_row_that_went_missing_is_noticed_at_the_next_opening(folder: Path) -> None:
+    store = CatalogStore(folder, KEY)
+    for number in range(5):
+        store.put(Table.FILE, b"%d" % number, b"v")
+    store.request_commit()
+    store.close()
+    for name, value in raw_rows(folder).items():
+        set_raw_row(folder, name, None)
+        with pytest.raises(Integrity):
+            CatalogStore(folder, KEY)
+        set_raw_row(folder, name, value)
+        CatalogStore(folder, KEY).close()
+
+
+def test_a_row_that_went_back_to_an_older_value_is_noticed_at_the_next_opening(
+    folder: Path,
+) -> None:
+    store = CatalogStore(folder, KEY)
+    store.put(Table.FILE, b"a", b"old")
+    store.request_commit()
+    store.close()
+    old = raw_rows(folder)
+    store = CatalogStore(folder, KEY)
+    store.put(Table.FILE, b"a", b"new")
+    store.request_commit()
+    store.close()
+    new = raw_rows(folder)
+    changed = [name for name in old if old[name] != new[name]]
+    assert len(changed) == 2  # the row and the census
+    for name in changed:
+        set_raw_row(folder, name, old[name])
+        with pytest.raises(Integrity):
+            CatalogStore(folder, KEY)
+        set_raw_row(folder, name, new[name])
+        CatalogStore(folder, KEY).close()
 
 
 # -- the writer thread -------------------------------------------------------------------------
@@ -235,7 +285,7 @@ def test_a_failing_writer_is_told_to_those_who_wait(
     def fail(*_: object) -> None:
         raise lmdb.CorruptedError("page", -30796)
 
-    monkeypatch.setattr(store, "_write", fail)
+    monkeypatch.setattr(store._file, "write", fail)
     store.start()
     store.put(Table.FILE, b"a", b"1")
     store.request_commit()
@@ -254,7 +304,7 @@ def test_nobody_waits_for_a_writer_that_died(folder: Path, monkeypatch: pytest.M
     def fail(*_: object) -> None:
         raise ValueError("a mistake of ours")
 
-    monkeypatch.setattr(store, "_write", fail)
+    monkeypatch.setattr(store._file, "write", fail)
     store.start()
     store.put(Table.FILE, b"a", b"1")
     store.request_commit()
@@ -374,18 +424,18 @@ def test_no_key_and_nonce_is_used_twice_when_commits_fail(
     monkeypatch.setattr(chunked, "observe", lambda key, nonce: seen.append((key, nonce)))
     for opening in range(4):
         store = CatalogStore(folder, KEY)
-        whole = store._env
+        whole = store._file._env
         for attempt in range(3):
             store.put(Table.FILE, b"a", b"%d %d" % (opening, attempt))
             store.request_commit()
             if opening % 2 and attempt < 2:
-                monkeypatch.setattr(store, "_env", _FullDisk())
+                monkeypatch.setattr(store._file, "_env", _FullDisk())
                 with pytest.raises(FileError):
                     store.commit()
-                monkeypatch.setattr(store, "_env", whole)
+                monkeypatch.setattr(store._file, "_env", whole)
             else:
                 store.commit()
-        store._release()  # as a kill leaves it
+        store._file.close()  # as a kill leaves it
     assert len(seen) == len(set(seen)) > 12
 
 
@@ -592,7 +642,7 @@ def test_a_big_file_is_walked_only_when_it_was_not_left_as_it_is(
     monkeypatch.setattr(catalog_file, "_verify", walk)
     CatalogStore(folder, KEY).close()
     assert not walked  # closed cleanly
-    CatalogStore(folder, KEY)._release()  # as a kill leaves it
+    CatalogStore(folder, KEY)._file.close()  # as a kill leaves it
     CatalogStore(folder, KEY).close()
     assert len(walked) == 1
     os.utime(folder / "data.mdb", ns=(1, 1))
