@@ -137,7 +137,7 @@ class Gallery:
         self.now_ns = now_ns
         self._clock = clock
         self._journal = journal
-        self._catalog = catalog
+        self.catalog = catalog
         self._local = local
         self._no_recogniser = no_recogniser
         self._recogniser = recogniser
@@ -170,7 +170,7 @@ class Gallery:
         unit = Unit(UnitId(random_id()), self._clock.tick(), self.device, tuple(ops))
         position = self._journal.append(Kind.UNIT, encode_unit(unit))
         self._apply(unit, by_user)
-        self._catalog.request_commit(position.encode())
+        self.catalog.request_commit(position.encode())
         self._dirty = True
         self.uploader.wake()
         return unit.id
@@ -179,7 +179,7 @@ class Gallery:
         """Journal something about the bytes on this machine."""
         position = self._journal.append(*encode_note(note))
         self._apply_note(note)
-        self._catalog.request_commit(position.encode())
+        self.catalog.request_commit(position.encode())
         self._dirty = True
 
     def learn(self, unit: Unit) -> None:
@@ -198,9 +198,9 @@ class Gallery:
                 note = decode_note(kind, payload)
                 if note is not None:
                     self._apply_note(note)
-            self._catalog.request_commit(position.encode())
+            self.catalog.request_commit(position.encode())
         if after is None:
-            self._catalog.request_commit(self._journal.end.encode())
+            self.catalog.request_commit(self._journal.end.encode())
         self.uploader.published = self._local.published()
 
     def _apply_note(self, note: Note) -> None:

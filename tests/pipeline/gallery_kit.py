@@ -9,11 +9,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tagfs.crypto.kdf import KdfParams
-from tagfs.errors import FileError
+from tagfs.errors import FileError, Unreachable
+from tagfs.pipeline.disk import REAL, Disk
 from tagfs.pipeline.gallery import Gallery
 from tagfs.pipeline.looking import Looks
 from tagfs.pipeline.opening import create, open_gallery
-from tagfs.remote.url import dir_url
+from tagfs.remote.store import Page, Stat, Store
+from tagfs.remote.url import dir_url, open_store
 from tagfs.vault.slots import Passphrase
 from tagfs.views.nodes import ROOT_INODE
 from tagfs.views.tree import Tree
@@ -94,8 +96,47 @@ async def make(tmp: Path) -> str:
 
 @asynccontextmanager
 async def opened(
-    tmp: Path, state: str = "state", recogniser: Looks | None = None
+    tmp: Path,
+    state: str = "state",
+    recogniser: Looks | None = None,
+    disk: Disk = REAL,
+    offline: bool = False,
 ) -> AsyncIterator[Folder]:
-    """Open the gallery of ``make``."""
-    async with open_gallery(tmp / state, SECRET, recogniser=recogniser) as gallery:
+    """Open the gallery of ``make``. ``offline``: nothing reaches the remote."""
+
+    def remote(url: str, create: bool) -> Store:
+        return (
+            ReadOnly(open_store(url, create=create)) if offline else open_store(url, create=create)
+        )
+
+    async with open_gallery(
+        tmp / state, SECRET, recogniser=recogniser, disk=disk, open_remote=remote
+    ) as gallery:
         yield Folder(gallery)
+
+
+class ReadOnly(Store):
+    """A store that answers but takes nothing."""
+
+    def __init__(self, inner: Store) -> None:
+        self._inner = inner
+        self.kind = inner.kind
+        self.where = inner.where
+
+    async def put(self, name: str, data: bytes | bytearray | memoryview) -> None:
+        raise Unreachable("The remote takes nothing at the moment.")
+
+    async def put_file(self, name: str, path: Path) -> None:
+        raise Unreachable("The remote takes nothing at the moment.")
+
+    async def get(self, name: str, offset: int = 0, size: int | None = None) -> bytes:
+        return await self._inner.get(name, offset, size)
+
+    async def stat(self, name: str) -> Stat:
+        return await self._inner.stat(name)
+
+    async def list(self, prefix: str = "", cursor: str | None = None) -> Page:
+        return await self._inner.list(prefix, cursor)
+
+    async def delete(self, name: str) -> None:
+        raise Unreachable("The remote takes nothing at the moment.")
