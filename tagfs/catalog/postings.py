@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from itertools import islice
 
 from pyroaring import BitMap
 
@@ -70,6 +71,22 @@ class Postings:
         else:
             self._hot.move_to_end(list_id)
         return BitMap(hot)
+
+    def first(self, list_id: bytes, start: int, limit: int) -> list[int]:
+        """Return at most ``limit`` numbers of a list from ``start`` on, ascending.
+
+        Reads only the blocks they lie in: a long list begins at once.
+        """
+        hot = self._hot.get(list_id)
+        if hot is not None:
+            return list(islice(hot.iter_equal_or_larger(start), limit))
+        found: list[int] = []
+        for number in range(start >> BLOCK, self._head(list_id)[1]):
+            if len(found) >= limit:
+                break
+            block = self._block(list_id, number)
+            found.extend(islice(block.iter_equal_or_larger(start), limit - len(found)))
+        return found
 
     def _head(self, list_id: bytes) -> tuple[int, int]:
         raw = self._store.get(self._counts, list_id)
