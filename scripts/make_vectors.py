@@ -607,7 +607,11 @@ def units_file() -> dict[str, Any]:
                 "unit": skipped.hex(),
                 "id": bytes(16).hex(),
                 "hlc": 1,
-                "ops": [[3, {"hex": bytes(16).hex()}, {"hex": "6e"}, {"hex": bytes(16).hex()}]],
+                "ops": [
+                    None,
+                    None,
+                    [3, {"hex": bytes(16).hex()}, {"hex": "6e"}, {"hex": bytes(16).hex()}],
+                ],
             }
         ],
         "bad": [{"what": w, "unit": u.hex(), "refusal": ["integrity"]} for w, u in bad],

@@ -128,7 +128,12 @@ class RecordAnalysis:
     unreadable: str | None
 
 
-Op = SetRegister | SetWord | AddEntry | RemoveEntry | RecordContent | RecordAnalysis
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An operation of a later version. It keeps its place, because dots number operations."""
+
+
+Op = SetRegister | SetWord | AddEntry | RemoveEntry | RecordContent | RecordAnalysis | Skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +154,13 @@ def encode_unit(unit: Unit) -> bytes:
 def decode_unit(data: bytes, device: DeviceId) -> Unit:
     """Read a unit that ``device`` wrote; raises Integrity for anything malformed or oversized.
 
-    Operations of a kind that this version does not know are skipped (docs/format.md, Versions).
+    Operations of a kind that this version does not know become Skipped (docs/format.md, Versions).
     """
     if len(data) > MAX_UNIT:
         raise Integrity(f"A journal unit of {len(data)} bytes is longer than format 1 allows.")
     try:
         unit_id, hlc, raw = cbor.check_items(cbor.decode(data), 64)[:3]
-        ops = tuple(op for op in map(_decode, cbor.check_items(raw, MAX_OPS)) if op is not None)
+        ops = tuple(map(_decode, cbor.check_items(raw, MAX_OPS)))
         return Unit(UnitId(_id(unit_id)), _int(hlc, 2**64), device, ops)
     except (ValueError, TypeError, IndexError, KeyError, AttributeError) as e:
         raise Integrity(f"A journal unit is malformed ({type(e).__name__}).") from e
@@ -185,13 +190,15 @@ def _encode(op: Op) -> list[Any]:
                 list(op.thumbnail) if op.thumbnail else None,
                 op.unreadable,
             ]
+        case Skipped():
+            raise ValueError("an operation that was skipped cannot be written")
 
 
-def _decode(raw: list[Any]) -> Op | None:
+def _decode(raw: list[Any]) -> Op:
     kind = raw[0]
     if kind == 1:
         if raw[1] not in Entity._value2member_map_ or raw[3] not in Field._value2member_map_:
-            return None
+            return Skipped()
         entity = Entity(raw[1])
         ident = _entity_id(entity, raw[2])
         return SetRegister(entity, ident, Field(raw[3]), _register(Field(raw[3]), raw[4]))
@@ -216,7 +223,7 @@ def _decode(raw: list[Any]) -> Op | None:
             None if raw[8] is None else _text(raw[8], 256),
         )
     if isinstance(kind, int) and kind > 6:
-        return None
+        return Skipped()
     raise ValueError("operation kind")
 
 

@@ -35,6 +35,7 @@ from tagfs.vault.ops import (
     RemoveEntry,
     SetRegister,
     SetWord,
+    Skipped,
     Unit,
     decode_unit,
     encode_unit,
@@ -147,9 +148,11 @@ def raw_unit(*raw: object) -> bytes:
         [1, 1, bytes(16), 99, {"any": "thing"}],
     ],
 )
-def test_what_a_later_version_brought_is_skipped(raw: list[object]) -> None:
+def test_what_a_later_version_brought_is_skipped_and_keeps_its_place(raw: list[object]) -> None:
     known = [3, bytes(16), b"name", bytes(16)]
-    assert len(decode_unit(raw_unit(raw, known), DEVICE).ops) == 1
+    skipped, op = decode_unit(raw_unit(raw, known), DEVICE).ops
+    assert skipped == Skipped()
+    assert isinstance(op, AddEntry), "dots count operations by their place"
 
 
 def test_fields_behind_the_known_ones_are_skipped() -> None:
