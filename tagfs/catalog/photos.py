@@ -15,7 +15,7 @@ from tagfs.catalog.postings import Postings
 from tagfs.catalog.records import FileRecord, PhotoRecord, Sight, TagRecord
 from tagfs.catalog.schema import Table
 from tagfs.catalog.tables import Tables
-from tagfs.model import ContentId, FileId, Stamp, TagId, Taxonomy, Word
+from tagfs.model import Content, ContentId, FileId, Stamp, TagId, Taxonomy, Word
 from tagfs.vault.ops import Field, RecordAnalysis, RecordContent, SetRegister, SetWord
 
 ALL = b"@all"
@@ -26,6 +26,9 @@ UNREADABLE = b"@unreadable"
 """Posting list of listed photos that could not be decoded."""
 FAVOURITES = b"@favourites"
 """Posting list of listed photos that the user marked."""
+
+
+_CONTENTS = b"contents"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,16 @@ class Photos:
     def get(self, photo: ContentId) -> PhotoRecord | None:
         """Return the record of a content."""
         return self._tables.photos.get(photo)
+
+    def content(self, ident: ContentId) -> Content | None:
+        """Return the record of where a content lies."""
+        photo = self.get(ident)
+        return None if photo is None else photo.content
+
+    def contents(self) -> Iterator[ContentId]:
+        """Yield every recorded content, photos, documents and packs."""
+        for _, item in self._numbers.scan(_CONTENTS, 0):
+            yield ContentId(item)
 
     def shown(self, number: int) -> Shown | None:
         """Return how photo ``number`` is listed."""
@@ -183,6 +196,8 @@ class Photos:
     def record_content(self, op: RecordContent, stamp: Stamp) -> None:
         """Note where a content lies. The first record counts, whatever order they come in."""
         photo = self.ensure(op.content.id)
+        if photo.content is None:
+            self._numbers.append(_CONTENTS, photo.id)
         if photo.content is None or stamp < photo.content_at:
             photo.content = op.content
             photo.content_at = stamp

@@ -18,6 +18,7 @@ INODE          inode number, 8 bytes     (kind, id) of the file or folder that h
 PHOTO          content id                content record, files, analyses, words (records.py)
 PHOTO_PAGE     b"", page                 slot n -> (content id, view name); n is the photo's
                                          number in posting lists, in order of recording
+PHOTO_PAGE     b"contents", page         slots (content id): every content with a record
 VIEW_NAME      view name                 photo number
 TAG            tag id                    name, merged-into, kept, slot (records.py)
 TAG_PAGE       b"", page                 slots (tag id): every tag that was ever used

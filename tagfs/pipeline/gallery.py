@@ -43,6 +43,7 @@ from tagfs.pipeline.recovery import make_durable
 from tagfs.pipeline.scratch import Scratches
 from tagfs.pipeline.spool import Spool
 from tagfs.pipeline.uploading import Uploader
+from tagfs.pipeline.verifying import VerifyReport, verify
 from tagfs.recognise.sniff import sniff
 from tagfs.remote.store import Space, Store
 from tagfs.vault.keys import KeyRing
@@ -553,6 +554,12 @@ class Gallery:
     def report(self) -> Mapping[str, object]:
         """Return the status as .tagfs/status shows it."""
         return self.status().as_json()
+
+    async def verify(
+        self, sample: float | None, progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> VerifyReport:
+        """Check what is on the remote (pipeline/verifying.py)."""
+        return await verify(self.state, self.vault, self.store, self._local, sample, progress)
 
     async def wait(self, target: str, timeout: float | None = None) -> bool:
         """Return True when everything is ``recognised`` or ``stored``, False on time-out."""

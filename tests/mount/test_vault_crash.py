@@ -44,7 +44,10 @@ def killed_at_random(mountpoint: Path, folder: Path, kills: int, seed: int) -> i
             killer.join()
             server.close()
             server = serve(mountpoint, folder)
-            load.check()
+            try:
+                load.check()
+            except OSError as e:
+                raise AssertionError(f"the daemon ended by itself: {server.errors()}") from e
         assert server.end(signal.SIGTERM) == 0
         assert server.errors() == ""
     finally:
