@@ -9,6 +9,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,7 +95,7 @@ def prepare(where: str, options: MountOptions) -> None:
     while (there := mounted_at(where)) is not None and there.type.startswith("fuse"):
         alive = life(where)
         if alive is Life.STALE:
-            detach(where, lazy=True)
+            _clean(where)
         elif there.type == TYPE and alive is Life.ANSWERS:
             raise MountError(f"A gallery is mounted at {where} already.")
         elif alive is Life.SILENT:
@@ -118,6 +119,16 @@ def prepare(where: str, options: MountOptions) -> None:
         raise MountError(f"{where} is no directory; name another mountpoint.") from None
     except OSError as error:
         raise MountError(f"{where} cannot be used as a mountpoint: {error.strerror}.") from error
+
+
+def _clean(where: str) -> None:
+    """Remove a dead mount. The helper of auto_unmount may be about to do the same, and must not
+    be left to do it to the mount that comes next."""
+    for _ in range(10):
+        if mounted_at(where) is None:
+            return
+        time.sleep(0.02)
+    detach(where, lazy=True)
 
 
 def check_fuse(options: MountOptions) -> None:

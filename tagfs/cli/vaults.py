@@ -1,0 +1,115 @@
+"""``tagfs init``, ``join`` and ``passwd``: vaults and the secrets that open them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import click
+
+from tagfs.cli import passphrase
+from tagfs.cli.passphrase import Source
+from tagfs.cli.paths import default_remote, default_state, served_at
+from tagfs.cli.reach import ask, run
+from tagfs.cli.request import Request, common, passphrase_options
+from tagfs.mount.messages import Call
+from tagfs.vault.slots import Passphrase
+
+WORDS_IN_A_ROW = 6
+
+
+@click.command()
+@common()
+@click.option("--remote", metavar="URL", help="Where the sealed vault goes, dir:///path.")
+def init(request: Request, remote: str | None) -> None:
+    """Make a new vault and show its recovery words, once."""
+    state = request.vault or default_state()
+    words = make_vault(state, remote or default_remote(), passphrase.new(request.source))
+    where = remote or default_remote()
+    if request.json:
+        request.answer({"vault": str(state), "remote": where, "recovery_words": words.split()}, "")
+        return
+    click.echo(recovery_text(words))
+    request.say(f"The vault in {where} is ready; mount it with `tagfs mount ~/Gallery`.")
+    request.say(same_disk_text(where))
+
+
+@click.command()
+@common()
+@click.option("--remote", metavar="URL", required=True, help="Where the vault lies, dir:///path.")
+def join(request: Request, remote: str) -> None:
+    """Bring a vault that exists to this machine, with its passphrase or recovery words."""
+    from tagfs.pipeline import opening
+
+    state = request.vault or default_state()
+    run(opening.join, state, remote, passphrase.known(request.source))
+    request.answer(
+        {"vault": str(state), "remote": remote},
+        f"This machine has joined the vault in {remote}; mount it with `tagfs mount ~/Gallery`.",
+    )
+
+
+@click.command()
+@common()
+@passphrase_options("--new-passphrase", "new passphrase")[0]
+@passphrase_options("--new-passphrase", "new passphrase")[1]
+def passwd(
+    request: Request, new_passphrase_file: str | None, new_passphrase_command: str | None
+) -> None:
+    """Change the passphrase. The recovery words stay as they are.
+
+    Needs the old passphrase, or the recovery words where it was forgotten, unless the vault is
+    mounted.
+    """
+    state = request.vault or default_state()
+    # The old one first, as passwd(1) asks; a daemon has the vault open already.
+    old = passphrase.known(request.source) if served_at(state) is None else None
+    new = passphrase.new(Source(new_passphrase_file, new_passphrase_command, None))
+    call = Call("passwd", {"new": new.text})
+    ask(state, call, lambda: old or passphrase.known(request.source))
+    request.answer(
+        {"changed": True},
+        "The passphrase is changed. Copies of the vault that were made before still open with "
+        "the old one.",
+    )
+
+
+def make_vault(state: Path, remote: str, secret: Passphrase) -> str:
+    """Make a vault and its state directory; return the recovery words."""
+    from tagfs.pipeline import opening
+
+    return str(run(opening.create, state, remote, secret))
+
+
+def recovery_text(words: str) -> str:
+    """Return the recovery words as they are shown."""
+    numbered = [f"{i:2} {word:<9}" for i, word in enumerate(words.split(), 1)]
+    rows = [
+        "  ".join(numbered[i : i + WORDS_IN_A_ROW]).rstrip()
+        for i in range(0, len(numbered), WORDS_IN_A_ROW)
+    ]
+    return "\n".join(
+        [
+            "Recovery words. Write them down now: they open the vault when the passphrase is",
+            "forgotten, and are not shown again.",
+            "",
+            *("    " + row for row in rows),
+            "",
+        ]
+    )
+
+
+def remote_folder(url: str) -> Path | None:
+    """Return the folder of a dir remote, None for what lies elsewhere."""
+    parts = urlsplit(url)
+    return Path(unquote(parts.path, errors="surrogateescape")) if parts.scheme == "dir" else None
+
+
+def same_disk_text(url: str) -> str:
+    """Return what must be said of a vault that lies on this machine."""
+    if remote_folder(url) is None:
+        return "The vault lies outside this machine: what is stored survives its loss."
+    return (
+        "The vault lies on this machine: it is a backup only once it, or a copy of it, lies on "
+        "another disk."
+    )

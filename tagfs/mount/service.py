@@ -1,0 +1,83 @@
+"""An open gallery and what can be asked of it: the same calls for the daemon and without it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import trio
+
+from tagfs.errors import Usage
+from tagfs.mount.messages import Call, Progress
+from tagfs.pipeline.gallery import Gallery
+from tagfs.pipeline.importing import import_paths
+from tagfs.pipeline.opening import open_gallery
+from tagfs.pipeline.state_dir import StateDir, write_file
+from tagfs.vault.slots import Passphrase, Secret
+from tagfs.views.search import search
+from tagfs.views.tree import Tree
+
+
+class Service:
+    """One gallery that is open in this process."""
+
+    def __init__(self, state: Path, gallery: Gallery) -> None:
+        self.tree = Tree(gallery)
+        self.gallery = gallery
+        self._state = state
+        self._calls: Mapping[str, Callable[[Call, Progress], Awaitable[object]]] = {
+            "status": self._status,
+            "wait": self._wait,
+            "import": self._import,
+            "search": self._search,
+            "verify": self._verify,
+            "passwd": self._passwd,
+        }
+
+    async def answer(self, call: Call, progress: Progress) -> object:
+        """Do what a call asks for and return what is told as JSON."""
+        do = self._calls.get(call.name)
+        if do is None:
+            raise Usage(f"This tagfs does not know the call {call.name}.")
+        return await do(call, progress)
+
+    async def _status(self, call: Call, progress: Progress) -> object:
+        return self.gallery.status().as_json()
+
+    async def _wait(self, call: Call, progress: Progress) -> object:
+        target = call.text("for")
+        if target not in ("recognised", "stored"):
+            raise Usage("One can wait for recognised or stored.")
+        return await self.gallery.wait(target, call.maybe_number("timeout"))
+
+    async def _import(self, call: Call, progress: Progress) -> object:
+        sources = [Path(source) for source in call.texts("sources")]
+        report = await import_paths(
+            self.gallery, sources, call.maybe_text("into"), call.texts("tags"), progress
+        )
+        return report.as_json()
+
+    async def _search(self, call: Call, progress: Progress) -> object:
+        answer = search(self.gallery.state, call.text("query"))
+        return [{"hint": hint} for hint in answer.hints] + [hit.as_json() for hit in answer.hits]
+
+    async def _verify(self, call: Call, progress: Progress) -> object:
+        report = await self.gallery.verify(call.maybe_number("sample"), progress)
+        return report.as_json()
+
+    async def _passwd(self, call: Call, progress: Progress) -> object:
+        vault = self.gallery.vault
+        await vault.change_passphrase(Passphrase(call.text("new")))
+        header = StateDir(self._state).header
+        await trio.to_thread.run_sync(write_file, header, vault.header)
+        return None
+
+
+@asynccontextmanager
+async def open_service(
+    state: Path, secret: Secret, recognising: bool = True
+) -> AsyncIterator[Service]:
+    """Open the gallery of a state directory; ``recognising`` False leaves new photos unseen."""
+    async with open_gallery(state, secret) as gallery:
+        yield Service(state, gallery)
