@@ -69,6 +69,10 @@ class Fields:
         """Yield the maps of an array of at most ``most``."""
         return map(Fields, self.items(key, most))
 
+    def unknown(self, last: int) -> bool:
+        """Whether there are keys besides 1 … ``last``."""
+        return not self._raw.keys() <= set(range(1, last + 1))
+
     def __contains__(self, key: int) -> bool:
         return key in self._raw
 

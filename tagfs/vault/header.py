@@ -14,7 +14,7 @@ import hmac
 import secrets
 import struct
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -71,6 +71,7 @@ class HeaderInfo:
     generation: int
     slots: tuple[Slot, ...]
     devices: tuple[DeviceSlot, ...]
+    complete: bool = field(default=True, compare=False)  # nothing in it was skipped as unknown
 
     @property
     def path(self) -> str:
@@ -196,6 +197,8 @@ def peek(data: bytes) -> HeaderInfo:
 
 
 def _encode(ring: KeyRing, info: HeaderInfo, random: Callable[[int], bytes], seal: SealTo) -> bytes:
+    if not info.complete:
+        raise NewerVault("A newer tagfs wrote the vault's header; update tagfs to change it.")
     if len(info.slots) > MAX_SLOTS or len(info.devices) > MAX_HEADS:
         raise ValueError("too many slots or devices")
     ring_key = random(32)
@@ -251,15 +254,18 @@ def _parse(data: bytes, generation: int | None) -> _Parsed:
         fields = cbor.Fields(cbor.decode(data[_FIXED.size : end]))
         if 7 in fields and fields.items(7, 64):
             raise NewerVault("The vault needs features that this tagfs does not have: update it.")
-        slots = []
-        ring_keys = []
+        slots: list[Slot] = []
+        ring_keys: list[bytes] = []
+        complete = not fields.unknown(7)
         for raw in fields.maps(4, MAX_SLOTS):
             slot = _decode_slot(raw)
+            complete = complete and slot is not None and not raw.unknown(6)
             if slot is not None:
                 slots.append(slot)
                 ring_keys.append(raw.bytes(6, 32 + OVERHEAD))
         devices = []
         for raw in fields.maps(5, MAX_HEADS):
+            complete = complete and not raw.unknown(3)
             devices.append(DeviceSlot(DeviceId(raw.bytes(1, 16)), raw.bytes(2, 32)))
             ring_keys.append(raw.bytes(3, 32 + OVERHEAD))
         info = HeaderInfo(
@@ -267,6 +273,7 @@ def _parse(data: bytes, generation: int | None) -> _Parsed:
             fields.number(2, MAX_GENERATION + 1, 1),
             tuple(slots),
             tuple(devices),
+            complete,
         )
         parsed = _Parsed(
             info,

@@ -310,17 +310,23 @@ def _register(field: Field, value: Any) -> Any:
             places = tuple((FolderId(_id(f)), _name(n)) for f, n in value[1])
             return (_int(value[0], 2**63), places)
         case Field.PLACE:
-            return (FolderId(_id(value[0])), _name(value[1]), bool(value[2]))
+            return (FolderId(_id(value[0])), _name(value[1]), _bool(value[2]))
         case Field.TAG_NAME:
-            return _text(value, 255)
+            return None if value is None else _text(value, 255)
         case Field.TAG_MERGED:
             return None if value is None else TagId(_text(value, 64))
         case Field.VIEW_NAME:
-            return _name(value)
+            return None if value is None else _name(value)
         case Field.DATE:
             return None if value is None else _text(value, 10)
         case _:
-            return bool(value)
+            return value is not None and _bool(value)
+
+
+def _bool(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("boolean")
+    return value
 
 
 def _entity_id(entity: Entity, value: Any) -> bytes:

@@ -263,7 +263,10 @@ def test_unknown_fields_and_slot_kinds_are_skipped_but_needed_features_are_not()
         body[99] = "later"
         body[4].append({1: 7, 2: bytes(32), 3: bytes(16), 5: b"", 6: b""})
 
-    assert peek(replace_in_body(data, add)) == info
+    later = peek(replace_in_body(data, add))
+    assert later == info
+    with pytest.raises(NewerVault, match="update"):
+        next_header(RING, later)
     with pytest.raises(NewerVault):
         peek(replace_in_body(data, lambda body: body.update({7: [1]})))
 

@@ -73,10 +73,10 @@ values: dict[Field, st.SearchStrategy[Any]] = {
     Field.TRASHED: st.none()
     | st.tuples(st.integers(0, 2**62), st.lists(st.tuples(ids, names), max_size=3).map(tuple)),
     Field.PLACE: st.tuples(ids, names, st.booleans()),
-    Field.TAG_NAME: st.text(max_size=50),
+    Field.TAG_NAME: st.none() | st.text(max_size=50),
     Field.TAG_MERGED: st.none() | tags,
     Field.TAG_KEPT: st.booleans(),
-    Field.VIEW_NAME: names,
+    Field.VIEW_NAME: st.none() | names,
     Field.FAVOURITE: st.booleans(),
     Field.DATE: st.none() | st.just("2026-11"),
     Field.NARROWING: st.booleans(),
@@ -185,7 +185,9 @@ PART_OK = [bytes(16), 1, bytes(24), bytes(32), 5, 1000]
         [1, 1, bytes(16), 4, b""],
         [1, 2, bytes(16), 6, [bytes(16), b"..", True]],
         [1, 2, bytes(16), 6, [bytes(16), b"a/b", True]],
+        [1, 2, bytes(16), 6, [bytes(16), b"a", 1]],
         [1, 4, bytes(32), 10, b""],
+        [1, 4, bytes(32), 11, 1],
         [2, bytes(17), "n1", 1],
         [2, bytes(16), "n1", 3],
         [2, bytes(16), 5, 1],
@@ -238,3 +240,9 @@ def test_any_bytes_are_a_unit_or_refused(data: bytes) -> None:
         decode_unit(data, DEVICE)
     except Integrity:
         pass
+
+
+def test_nesting_ends_at_the_depth_that_the_format_says() -> None:
+    assert cbor.decode(b"\x81" * 16 + b"\0")
+    with pytest.raises(cbor.Malformed):
+        cbor.decode(b"\x81" * 17 + b"\0")
