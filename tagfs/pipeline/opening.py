@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import trio
@@ -210,13 +210,32 @@ async def _assembled(
             await remember()
         gallery.replay(None if raw is None else Position.decode(raw))
         catalog.start()
-        async with trio.open_nursery() as nursery:
-            await nursery.start(gallery.run)
-            yield gallery
-            nursery.cancel_scope.cancel()
+        failure: Exception | None = None
+        with _unwrapped():
+            async with trio.open_nursery() as nursery:
+                await nursery.start(gallery.run)
+                try:
+                    yield gallery
+                except Exception as e:
+                    failure = e  # raised below as it is, not in the nursery's group
+                nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
     finally:
         with trio.CancelScope(shield=True):
             await _close(gallery, catalog, journal)
+
+
+@contextmanager
+def _unwrapped() -> Iterator[None]:
+    """Raise a task's error as it is when it is the only one."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        inner: BaseException = group
+        while isinstance(inner, BaseExceptionGroup) and len(inner.exceptions) == 1:
+            inner = inner.exceptions[0]
+        raise inner from None
 
 
 def _open_catalog(place: StateDir, key: bytes, journal: LocalJournal) -> CatalogStore:
