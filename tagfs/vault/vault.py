@@ -84,6 +84,7 @@ class Vault:
         self.memory = memory
         self._random = random
         self._certificates: dict[tuple[DeviceId, int], Certificate] = {}
+        self._epochs: dict[Head, int] = {}  # by the last segment read of each device
         memory.generation = max(memory.generation, info.generation)
 
     # -- opening ---------------------------------------------------------------------------
@@ -342,7 +343,7 @@ class Vault:
         """
         segments: list[Segment] = []
         last = after
-        epoch = 0
+        epoch = 0 if after is None else self._epochs.pop(after, 0)
         while len(segments) < limit:
             segment = await self._found(device, last.seq + 1 if last else 1)
             if segment is None:
@@ -350,6 +351,8 @@ class Vault:
             last = check_next(last, segment, epoch)
             epoch = segment.epoch
             segments.append(segment)
+        if last is not None:
+            self._epochs[last] = epoch
         return segments
 
     async def check(self) -> list[Alarm]:

@@ -387,3 +387,18 @@ def test_a_damaged_memory_file_is_named() -> None:
     for bad in (b"", stored[:-1], b"x" + stored[1:], stored[:100] + b"!" + stored[101:]):
         with pytest.raises(Integrity, match="heads seen"):
             Memory.open(owner, bad)
+
+
+@in_trio
+async def test_an_epoch_that_goes_back_is_noticed_over_several_reads(store: MemoryStore) -> None:
+    one, _ = await create(store)
+    reader = await join(store)
+    await one.refresh()
+    old = one.ring
+    await one.rotate(now_ms=3)
+    await one.publish([b"new epoch"])
+    (segment,) = await reader.read_device(one.device.id, None)
+    one.ring = old
+    await one.publish([b"old epoch"])
+    with pytest.raises(Integrity, match="epoch 1"):
+        await reader.read_device(one.device.id, segment.head)
