@@ -68,6 +68,19 @@ def test_owners_whose_ids_begin_alike_do_not_mix() -> None:
         assert list(pages.scan(owner)) == [(0, b"of " + owner)]
 
 
+def test_a_list_may_change_while_it_is_read() -> None:
+    pages = Pages(PlainStore(), Table.TAG_PAGE)
+    for number in range(PAGE + 5):
+        pages.append(b"a", b"%d" % number)
+    scan = pages.scan(b"a")
+    seen = [next(scan)[0] for _ in range(3)]
+    pages.clear(b"a", 0)
+    pages.clear(b"a", PAGE + 1)
+    pages.append(b"a", b"new")
+    seen += [slot for slot, _ in scan]
+    assert seen == [slot for slot in range(PAGE + 6) if slot != PAGE + 1]
+
+
 def test_a_long_list_is_the_same_after_reopening(tmp_path: Path) -> None:
     store = CatalogStore(tmp_path, b"k" * 32)
     pages = Pages(store, Table.FOLDER_PAGE)
@@ -97,12 +110,12 @@ class Scan:
 class PagesMachine(RuleBasedStateMachine):
     """Lists behave as dictionaries, and scans give each item that stays exactly once."""
 
-    @initialize()
-    def begin(self) -> None:
-        # Pages of 4, two of them cached: what matters happens at their edges.
+    @initialize(keep=st.sampled_from([2, 100]))
+    def begin(self, keep: int) -> None:
+        # Pages of 4, few of them cached: what matters happens at their edges.
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(pages_module, "PAGE", 4)
-        self.patch.setattr(pages_module, "KEEP", 2)
+        self.patch.setattr(pages_module, "KEEP", keep)
         self.store = PlainStore()
         self.pages = Pages(self.store, Table.TAG_PAGE)
         self.model: dict[bytes, dict[int, bytes]] = {owner: {} for owner in OWNERS}

@@ -152,6 +152,20 @@ def test_the_words_of_a_query_are_collected_once_each_also_negated_ones() -> Non
     assert tags_of(query) == ("dog", "cat", "golden retriever", "fish")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dog or cat beach",
+        "(dog or cat) -(beach sea)",
+        '"golden retriever" "or" person:"Anna Maria" name:*.heic',
+        "date:2024 date:2024-05 date:2024-05-03 date:2024-05-03..2024-05-04 date:..2024-05-03",
+        "conf:>0.8 is:favourite type:video",
+    ],
+)
+def test_a_query_is_written_as_people_write_it(text: str) -> None:
+    assert grammar.format(parse(text)) == text
+
+
 # -- properties --------------------------------------------------------------------------------
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -254,8 +268,8 @@ def test_an_answer_is_what_sets_of_numbers_say(
     assert maps == {word: BitMap(numbers) for word, numbers in tags.items()}
 
 
-def asked(text: str) -> list[Leaf]:
-    seen: list[Leaf] = []
+def asked(text: str) -> list[Any]:
+    seen: list[Any] = []
 
     def leaf(term: Leaf) -> BitMap:
         seen.append(term)
@@ -269,6 +283,7 @@ def test_a_confidence_goes_to_the_tags_beside_it() -> None:
     sure = Conf(">", 0.8)
     assert asked("dog conf:>0.8") == [Tag("dog", (sure,))]
     assert asked("(dog or cat) conf:>0.8") == [Tag("dog", (sure,)), Tag("cat", (sure,))]
+    assert asked("conf:>0.8 (dog or (cat fish conf:<.9))")[1].confs == (sure, Conf("<", 0.9))
     assert asked("conf:>0.8 dog or cat") == [Tag("dog", (sure,)), Tag("cat")]
 
 
