@@ -1,4 +1,4 @@
-"""``tagfs import``."""
+"""``tagfs import``: copying in without going through the mount."""
 
 from __future__ import annotations
 

@@ -75,16 +75,16 @@ def listen(state: Path) -> trio.SocketListener:
     return trio.SocketListener(trio.socket.from_stdlib_socket(listener))
 
 
-async def serve(listener: trio.SocketListener, answer: Answer) -> None:
-    """Answer calls until cancelled. Whatever ``answer`` raises is told to the caller."""
-    async with trio.open_nursery() as nursery:
+async def serve(listener: trio.SocketListener, answer: Answer, calls: trio.Nursery) -> None:
+    """Take calls until cancelled, and answer them in the nursery ``calls``, which may go on
+    longer. Whatever ``answer`` raises is told to the caller."""
 
-        async def connected(stream: trio.SocketStream) -> None:
-            async with stream:
-                with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                    await _answer_one(stream, answer)
+    async def connected(stream: trio.SocketStream) -> None:
+        async with stream:
+            with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                await _answer_one(stream, answer)
 
-        await trio.serve_listeners(connected, [listener], handler_nursery=nursery)
+    await trio.serve_listeners(connected, [listener], handler_nursery=calls)
 
 
 async def _answer_one(stream: trio.SocketStream, answer: Answer) -> None:

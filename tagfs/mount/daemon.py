@@ -34,10 +34,16 @@ class Door:
         self._order = order
         self._service = service
         self._running: set[trio.CancelScope] = set()
+        self._open = trio.CancelScope()
         self._closing = False
         self._safe = trio.Event()
         self._leaving = 0
         self._left = trio.Event()
+
+    async def take_calls(self, listener: trio.SocketListener, calls: trio.Nursery) -> None:
+        """Listen until ``close``; whoever comes later finds nobody and opens the vault itself."""
+        with self._open:
+            await control.serve(listener, self.answer, calls)
 
     async def answer(self, call: Call, progress: Progress) -> object:
         """Answer one call."""
@@ -73,6 +79,7 @@ class Door:
     def close(self) -> None:
         """The mount is gone and the gallery about to close: nothing may use it any more."""
         self._closing = True
+        self._open.cancel()
         for scope in self._running:
             scope.cancel()
 
@@ -97,7 +104,7 @@ async def run(order: Order, ready: Callable[[], None]) -> None:
             door = Door(order, service)
             mountpoint.prepare(order.where, order.options)
             listener = control.listen(order.state)
-            nursery.start_soon(control.serve, listener, door.answer)
+            nursery.start_soon(door.take_calls, listener, nursery)
 
             def begun() -> None:
                 settle()

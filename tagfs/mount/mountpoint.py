@@ -94,6 +94,8 @@ def prepare(where: str, options: MountOptions) -> None:
     """
     while (there := mounted_at(where)) is not None and there.type.startswith("fuse"):
         alive = life(where)
+        if mounted_at(where) != there:
+            continue  # it went while it was asked, and the directory below answered
         if alive is Life.STALE:
             _clean(where)
         elif there.type == TYPE and alive is Life.ANSWERS:

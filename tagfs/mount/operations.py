@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import errno
-import functools
 import os
 import stat
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import pyfuse3
 
 from tagfs.errors import FileError
+from tagfs.mount.answering import answered
 from tagfs.mount.attributes import Shown
-from tagfs.mount.errnos import errno_of, expected
 from tagfs.mount.handles import DOTS, Handles
 from tagfs.mount.inodes import Inodes
 from tagfs.mount.log import note
 from tagfs.mount.patience import Patience
 from tagfs.mount.seam import Attributed, Bytes, Opened, Sync, Tree
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 BLOCK = 4096
 """Unit of statfs, bytes."""
@@ -32,25 +28,6 @@ PROBED = frozenset(
 remembered by the kernel."""
 NEVER_HERE = (b"security.", b"trusted.", b"system.")
 """Extended attributes of other people's: ``write`` asks for security.capability each time."""
-
-Handler = Callable[Concatenate["Operations", P], Coroutine[Any, Any, R]]
-
-
-def answered(handler: Handler[P, R]) -> Handler[P, R]:
-    """Turn every exception into an answer: any other than FUSEError would end the mount."""
-
-    @functools.wraps(handler)
-    async def answer(self: Operations, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return await handler(self, *args, **kwargs)
-        except pyfuse3.FUSEError:
-            raise
-        except Exception as error:
-            if not expected(error):
-                note(f"{handler.__name__} failed", error)
-            raise pyfuse3.FUSEError(errno_of(error)) from None
-
-    return answer
 
 
 class Operations(pyfuse3.Operations):

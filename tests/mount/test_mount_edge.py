@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Server, drop_pages
 from fsx import exercise
+from mounted import Server, drop_pages
 
 pytestmark = pytest.mark.mount
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Server, drop_pages, is_mounted
+from mounted import Server, drop_pages, is_mounted
 
 from tagfs.errors import MountError
 from tagfs.mount import mountpoint as mp

@@ -1,0 +1,35 @@
+"""Answering the kernel whatever happens: the wrapper around every handler."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import pyfuse3
+
+from tagfs.mount.errnos import errno_of, expected
+from tagfs.mount.log import note
+
+S = TypeVar("S")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Handler = Callable[Concatenate[S, P], Coroutine[Any, Any, R]]
+
+
+def answered(handler: Handler[S, P, R]) -> Handler[S, P, R]:
+    """Turn every exception into an answer: any other than FUSEError would end the mount."""
+
+    @functools.wraps(handler)
+    async def answer(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await handler(self, *args, **kwargs)
+        except pyfuse3.FUSEError:
+            raise
+        except Exception as error:
+            if not expected(error):
+                note(f"{handler.__name__} failed", error)
+            raise pyfuse3.FUSEError(errno_of(error)) from None
+
+    return answer
