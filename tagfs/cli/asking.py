@@ -68,13 +68,19 @@ def wait(request: Request, mountpoint: str | None, target: str, timeout: float |
     request.say(f"Everything is {target}.")
 
 
-@click.command()
-@click.argument("query")
+@click.command(
+    # A word that begins with a minus is one to leave out, -h too.
+    context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]}
+)
+@click.argument("query", nargs=-1, required=True, metavar="QUERY")
 @common()
-def search(request: Request, query: str) -> None:
+def search(request: Request, query: tuple[str, ...]) -> None:
     """Find photos: `dog beach -person date:2024..2025`, as in the folder search/."""
+    for word in query:
+        if word.startswith("--"):
+            raise click.NoSuchOption(word)
     state = request.vault or paths.default_state()
-    call = Call("search", {"query": query})
+    call = Call("search", {"query": " ".join(query)})
     told = cast(Sequence[Json], ask(state, call, lambda: passphrase.known(request.source)))
     for item in told:
         if "hint" in item:

@@ -69,6 +69,9 @@ def test_a_folder_is_imported_found_and_verified(
     unknown = tagfs("search", "zzgl", *common)
     assert (unknown.status, unknown.out.strip()) == (0, "Nothing found.")
     assert "zzgl" in unknown.err
+    without = tagfs("search", "-holiday", *common, "--json").json
+    assert not {h["id"] for h in without} & {h["id"] for h in found}
+    assert tagfs("search", "--jsn", "dog", *common).status == 2
     bad = tagfs("search", "dog (cat", *common)
     assert bad.status == 2
     assert "^" in bad.err
