@@ -83,8 +83,6 @@ def in_background(order: Order) -> int:
         with daemon.stdin as pipe:
             pipe.write(order.encode())
         _hear(daemon.stdout, daemon.stderr, order.state)
-        # Answered by the daemon's own loop, so this says that it runs.
-        os.stat(order.where)
     except BrokenPipeError:
         _hear(daemon.stdout, daemon.stderr, order.state)
     except BaseException:

@@ -69,9 +69,12 @@ def mounted_at(where: str) -> Mounted | None:
 
 
 def life(where: str, seconds: float = PROBE_SECONDS) -> Life:
-    """Ask a mountpoint for its attributes, from a process that may hang in our place."""
+    """Ask a mountpoint how much room it has, from a process that may hang in our place.
+
+    Attributes would be answered by the kernel for a while after the server's death.
+    """
     program = (
-        "import os,sys\ntry: os.stat(sys.argv[1])\nexcept OSError as e: sys.exit(e.errno or 1)"
+        "import os,sys\ntry: os.statvfs(sys.argv[1])\nexcept OSError as e: sys.exit(e.errno or 1)"
     )
     asking = subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", program, where],

@@ -45,7 +45,7 @@ async def serve(
     """Mount ``tree`` on the canonical path and answer until it is unmounted, ``stop`` is set, or
     SIGTERM or SIGINT arrives. When this returns, the mount is gone and every file is closed.
 
-    Calls ``ready`` when the kernel knows the mount. Raises MountError when it cannot be made.
+    Calls ``ready`` when the mount answers. Raises MountError when it cannot be made.
     """
     invalidator = Invalidator()
     operations = Operations(
@@ -54,14 +54,13 @@ async def serve(
     tree.on_change(invalidator.changed)
     _mount(operations, where, options)
     try:
-        mountpoint.read_ahead(where, READ_AHEAD)
         async with trio.open_nursery() as nursery:
             loop = trio.CancelScope()
             nursery.start_soon(_end_on_signal, loop)
             if stop is not None:
                 nursery.start_soon(_end_on_event, stop, loop)
             invalidator.start()
-            ready()
+            nursery.start_soon(_when_it_answers, where, ready)
             with loop:
                 await pyfuse3.main(min_tasks=IDLE, max_tasks=TASKS)
             nursery.cancel_scope.cancel()
@@ -92,6 +91,14 @@ def _unmount(invalidator: Invalidator, where: str) -> None:
     log.warning("The kernel did not take a notice in time; the mount is detached instead.")
     with contextlib.suppress(MountError):
         mountpoint.detach(where, lazy=True)
+
+
+async def _when_it_answers(where: str, ready: Callable[[], None]) -> None:
+    """Ask the mount as any program would; from then on what the kernel negotiates is settled."""
+    with contextlib.suppress(OSError):
+        await trio.to_thread.run_sync(os.statvfs, where, abandon_on_cancel=True)
+    mountpoint.read_ahead(where, READ_AHEAD)
+    ready()
 
 
 async def _end_on_signal(loop: trio.CancelScope) -> None:

@@ -14,6 +14,7 @@ from mounted import Server, drop_pages, is_mounted
 from tagfs.errors import MountError
 from tagfs.mount import mountpoint as mp
 from tagfs.mount.options import MountOptions
+from tagfs.mount.session import READ_AHEAD
 
 pytestmark = pytest.mark.mount
 
@@ -128,3 +129,11 @@ def test_the_reason_that_fuse_gives_is_passed_on(start: Callable[..., Server]) -
     server.end(signal.SIGTERM)
     blocked = start("--flowing", "1", until="")
     assert blocked.hear() == "ready"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may raise the kernel's read-ahead")
+def test_the_kernel_reads_further_ahead_where_that_is_allowed(server: Server) -> None:
+    there = mp.mounted_at(str(server.path))
+    assert there is not None
+    shown = Path(f"/sys/class/bdi/{there.device}/read_ahead_kb").read_text()
+    assert int(shown) == READ_AHEAD
