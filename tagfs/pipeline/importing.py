@@ -133,7 +133,7 @@ def _folder(
         raise FileError(20, f"{os.fsdecode(way[-1])} is a file in the gallery.")
     else:
         folder = FolderId(random_id())
-        gallery.commit(
+        gallery.ledger.commit(
             [
                 SetRegister(Entity.FOLDER, folder, Field.MODE, 0o755),
                 SetRegister(Entity.FOLDER, folder, Field.PLACE, (parent, way[-1], True)),
@@ -151,7 +151,7 @@ def _link(
         return
     file = FileId(random_id())
     target = os.fsencode(os.readlink(item.source))
-    gallery.commit(
+    gallery.ledger.commit(
         [
             SetRegister(Entity.FILE, file, Field.TARGET, target),
             SetRegister(Entity.FILE, file, Field.MTIME, item.info.st_mtime_ns),
@@ -172,7 +172,7 @@ async def _copy(
     file = FileId(random_id())
     mode = stat.S_IMODE(item.info.st_mode) & 0o777
     there = gallery.state.folders.look_up(parent, name)
-    writer = gallery.writer()
+    writer = gallery.files.writer()
     head = b""
     try:
         source = await trio.open_file(item.source, "rb", buffering=0)
@@ -182,7 +182,7 @@ async def _copy(
                 gallery.spool.reserve(len(data))
                 writer.append(data)
     except BaseException:
-        gallery.discard(writer)
+        gallery.files.discard(writer)
         raise
     content = None
     if writer.size:
@@ -190,7 +190,7 @@ async def _copy(
     if there is not None and there[0] == FILE:
         old = gallery.state.file(FileId(there[1]))
         if old is not None and (old.content and old.content[0]) == (content and content.id):
-            gallery.discard(writer)
+            gallery.files.discard(writer)
             report.present += 1
             return
     if there is not None:
@@ -202,9 +202,9 @@ async def _copy(
     ]
     subject: bytes = file if content is None else content.id
     for tag in tags:
-        ident, named = gallery.tag_named(tag)
+        ident, named = gallery.ledger.tag_named(tag)
         ops += [*named, SetWord(subject, ident, Word.YES)]
-    gallery.adopt(file, content, ops)
+    gallery.files.adopt(file, content, ops)
     report.files += 1
     report.bytes += item.info.st_size
 

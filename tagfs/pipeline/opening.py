@@ -20,13 +20,13 @@ from tagfs.pipeline.contents import Contents
 from tagfs.pipeline.disk import REAL, Disk
 from tagfs.pipeline.gallery import Gallery
 from tagfs.pipeline.journal import LocalJournal, Position
+from tagfs.pipeline.ledger import Ledger
 from tagfs.pipeline.local import LocalContents
 from tagfs.pipeline.looking import Looks
 from tagfs.pipeline.recovery import recover, remove_orphans
 from tagfs.pipeline.scratch import Scratches
 from tagfs.pipeline.spool import Spool
 from tagfs.pipeline.state_dir import Settings, StateDir, write_file
-from tagfs.pipeline.uploading import Uploader
 from tagfs.recognise import taxonomy
 from tagfs.remote.retry import HURRIED, RetryStore
 from tagfs.remote.store import Store
@@ -170,21 +170,14 @@ async def _assembled(
         photo = state.photos.get(ident)
         return None if photo is None else photo.content
 
-    async def secure() -> None:
-        await gallery.sync()
-
     async def remember() -> None:
         await trio.to_thread.run_sync(write_file, place.heads, vault.memory.seal(vault.ring))
 
     local = LocalContents(catalog, spool, content)
     contents = Contents(spool, scratches, store.with_patience(HURRIED), ring)
+    ledger = Ledger(ring, device, clock, journal, catalog, state, local, now_ns)
     gallery = Gallery(
-        ring=ring,
-        device=device,
-        clock=clock,
-        journal=journal,
-        catalog=catalog,
-        state=state,
+        ledger=ledger,
         spool=spool,
         scratches=scratches,
         contents=contents,
@@ -194,10 +187,7 @@ async def _assembled(
         recogniser=recogniser,
         no_recogniser=no_recogniser,
         jobs=jobs,
-        now_ns=now_ns,
-        uploader=lambda g: Uploader(
-            device, spool, store, vault, local, journal.replay, g.note, secure, remember
-        ),
+        remember=remember,
     )
     remove_orphans(recovered, spool, scratches)
     for problem in [*journal.damage, *(d.error for d in recovered.damaged)]:
@@ -265,7 +255,7 @@ async def _rebuild(gallery: Gallery, vault: Vault, catalog: CatalogStore) -> Non
         while segments := await vault.read_device(certificate.device, last):
             for segment in segments:
                 for payload in segment.units:
-                    gallery.learn(decode_unit(payload, certificate.device))
+                    gallery.ledger.learn(decode_unit(payload, certificate.device))
                 last = segment.head
                 vault.memory.note(last)
         await trio.lowlevel.checkpoint()

@@ -12,11 +12,12 @@ from tagfs.catalog.state import Change, EntryChanged, FileChanged
 from tagfs.errors import FileError, no_entry, not_permitted
 from tagfs.model import MAX_NAME, ROOT, UNFILED, FileId, FolderId, random_id
 from tagfs.pipeline.gallery import Gallery
-from tagfs.pipeline.names import RESERVED, looks_temporary
-from tagfs.vault.ops import AddEntry, Entity, Field, Op, SetRegister
+from tagfs.pipeline.names import RESERVED
+from tagfs.vault.ops import AddEntry, Field, Op
 from tagfs.views import acts
 from tagfs.views.everything import Everything
 from tagfs.views.inside import Inside
+from tagfs.views.moves import Moves
 from tagfs.views.nodes import (
     ROOT_INODE,
     Attr,
@@ -49,21 +50,24 @@ class Tree:
 
     def __init__(self, gallery: Gallery) -> None:
         self._gallery = gallery
+        self._ledger = gallery.ledger
+        self._files = gallery.files
         self._state = gallery.state
         views: Sequence[View] = [
-            Everything(self._state, gallery.now_ms),
-            Tags(self._state, gallery.name_tag),
-            Trash(self._state, gallery.now_ms),
+            Everything(self._state, self._ledger.now_ms),
+            Tags(self._state, self._ledger.name_tag),
+            Trash(self._state, self._ledger.now_ms),
         ]
-        self._inside = Inside(gallery.report, gallery.events)
+        self._inside = Inside(gallery.report, self._ledger.events)
         self._views: dict[str, View] = {v.name: v for v in [*views, self._inside]}
         self._shown = [v.name.encode() for v in views]
         self._known: dict[int, Spot | Text] = {}
         self._door: tuple[FileId, bool] | None = None  # last file looked up, whether in a view
         self._times: dict[Spot, int] = {}
         self._listeners = _no_listeners()
-        self._opened_ns = gallery.now_ns()
-        gallery.on_changes(self._changed)
+        self._moves = Moves(self._state, self._views, self._ledger.now_ms, self._free)
+        self._opened_ns = self._ledger.now_ns()
+        self._ledger.on_changes(self._changed)
 
     # -- looking ---------------------------------------------------------------------------
 
@@ -131,7 +135,7 @@ class Tree:
         file = FileId(random_id())
         ops: Ops = [
             acts.set_file(file, Field.MODE, mode & 0o7777),
-            acts.set_file(file, Field.MTIME, self._gallery.now_ns()),
+            acts.set_file(file, Field.MTIME, self._ledger.now_ns()),
         ]
         if isinstance(where, OwnFolder):
             ops.append(AddEntry(where.folder, name, file))
@@ -153,7 +157,7 @@ class Tree:
         self._commit(
             [
                 acts.set_file(file, Field.MODE, 0o777),
-                acts.set_file(file, Field.MTIME, self._gallery.now_ns()),
+                acts.set_file(file, Field.MTIME, self._ledger.now_ns()),
                 acts.set_file(file, Field.TARGET, target),
                 AddEntry(where.folder, name, file),
             ]
@@ -172,7 +176,7 @@ class Tree:
         self._commit(
             [
                 acts.set_folder(folder, Field.MODE, mode & 0o7777),
-                acts.set_folder(folder, Field.MTIME, self._gallery.now_ns()),
+                acts.set_folder(folder, Field.MTIME, self._ledger.now_ns()),
                 acts.set_folder(folder, Field.PLACE, (where.folder, name, True)),
             ]
         )
@@ -185,14 +189,14 @@ class Tree:
         self._free(where, name)
         if isinstance(where, Spot) and where.view == "trash":
             raise not_permitted("Move files into trash/ to delete them.")
-        self._commit(acts.restore(file) + self._bring(file, where, name))
+        self._commit(acts.restore(file) + self._moves.bring(file, where, name))
         return self._attr(FileNode(file.id))
 
     def unlink(self, parent: int, name: bytes) -> None:
         """Remove a file from a place; what that means is the place's business."""
         where = self._directory(parent)
         file = self._entry(where, name)
-        self._commit(self._take(file, where, name))
+        self._commit(self._moves.take(file, where, name))
 
     def rmdir(self, parent: int, name: bytes) -> None:
         """Remove an empty folder, or what it stands for in a view."""
@@ -207,7 +211,7 @@ class Tree:
             raise FileError(errno.ENOTDIR)
         if not self._state.folders.is_empty(node.folder):
             raise FileError(errno.ENOTEMPTY)
-        self._commit(self._drop(node.folder))
+        self._commit(self._moves.drop(node.folder))
 
     def rename(
         self, parent: int, name: bytes, new_parent: int, new_name: bytes, no_replace: bool
@@ -221,9 +225,9 @@ class Tree:
             raise FileError(errno.EEXIST)
         if isinstance(node, FileNode):
             file = self._record(node.file)
-            self._commit(self._move(file, source, name, target, new_name, there))
+            self._commit(self._moves.move_file(file, source, name, target, new_name, there))
         elif isinstance(node, OwnFolder):
-            self._commit(self._move_folder(node.folder, source, target, new_name, there))
+            self._commit(self._moves.move_folder(node.folder, source, target, new_name, there))
         elif (
             isinstance(node, Spot)
             and isinstance(source, Spot)
@@ -242,7 +246,7 @@ class Tree:
         if isinstance(node, FileNode):
             if mode is not None:
                 ops.append(acts.set_file(node.file, Field.MODE, mode & 0o7777))
-            if mtime_ns is not None and not self._gallery.set_open_mtime(node.file, mtime_ns):
+            if mtime_ns is not None and not self._files.set_open_mtime(node.file, mtime_ns):
                 ops.append(acts.set_file(node.file, Field.MTIME, mtime_ns))
         elif isinstance(node, OwnFolder) and node.folder != ROOT:
             if mode is not None:
@@ -270,7 +274,7 @@ class Tree:
         record = self._record(node.file)
         if flags & os.O_TRUNC:
             self._may_empty(record)
-        handle = await self._gallery.open_file(record, writing, bool(flags & os.O_TRUNC))
+        handle = await self._files.open_file(record, writing, bool(flags & os.O_TRUNC))
         return Opened(ino, handle)
 
     async def truncate(self, ino: int, size: int) -> Attr:
@@ -278,7 +282,7 @@ class Tree:
         record = self._file(ino)
         if size == 0:
             self._may_empty(record)
-        handle = await self._gallery.open_file(record, True, size == 0)
+        handle = await self._files.open_file(record, True, size == 0)
         try:
             handle.truncate(size)
             await handle.flush()
@@ -389,165 +393,11 @@ class Tree:
         """
         through_view = self._door == (file.id, True)
         if through_view and any(folder != UNFILED for folder, _ in file.entries):
-            self._gallery.event(
+            self._ledger.event(
                 "A copy onto the name of another photo in a view was refused; "
                 "copy it into a folder of yours or under another name."
             )
             raise not_permitted("A photo in a folder of yours has this name.")
-
-    def _take(self, file: FileRecord, where: Directory, name: bytes) -> Ops:
-        """Remove a file from a place."""
-        if isinstance(where, OwnFolder):
-            recorded = self._state.folders.entry_name(where.folder, name, file.id)
-            return acts.delete_entry(file, where.folder, recorded, self._gallery.now_ms())
-        return self._views[where.view].remove(where.path, file)
-
-    def _bring(self, file: FileRecord, where: Directory, name: bytes) -> Ops:
-        """Add a file to a place under a name."""
-        if isinstance(where, OwnFolder):
-            return [AddEntry(where.folder, name, file.id)]
-        ops = self._views[where.view].add(where.path, file)
-        if where.view != "trash" and not self._answers(file, name):
-            ops.append(AddEntry(UNFILED, name, file.id))
-        return ops
-
-    def _answers(self, file: FileRecord, name: bytes) -> bool:
-        """Whether views resolve this name to this file already."""
-        shown = acts.number_of(self._state, file)
-        if shown is not None and shown.name == name and shown.file == file.id:
-            return True
-        return (UNFILED, name) in file.entries
-
-    def _move(
-        self,
-        file: FileRecord,
-        source: Directory,
-        name: bytes,
-        target: Directory,
-        new_name: bytes,
-        there: Node | None,
-    ) -> Ops:
-        if isinstance(there, OwnFolder | Spot):
-            raise FileError(errno.EISDIR)
-        same = there == FileNode(file.id)
-        if isinstance(source, OwnFolder) and isinstance(target, OwnFolder):
-            if same:
-                return []
-            if there is None:
-                self._free(target, new_name)
-            ops: Ops = []
-            if isinstance(there, FileNode):
-                ops += self._take(self._record(there.file), target, new_name)
-            recorded = self._state.folders.entry_name(source.folder, name, file.id)
-            ops += acts.unlist(file, source.folder, recorded)
-            return [*ops, AddEntry(target.folder, new_name, file.id)]
-        if isinstance(target, Spot) and target.view == "trash":
-            if isinstance(source, Spot) and source.view == "trash":
-                raise not_permitted("Names in the trash stay as they were.")
-            return self._discard(file, source, name)
-        if isinstance(source, Spot) and source.view == "trash":
-            back = acts.set_file(file.id, Field.TRASHED, None)
-            return [back, *self._bring(file, target, new_name)]
-        if isinstance(target, OwnFolder):
-            if isinstance(there, FileNode) and not same:
-                return [
-                    *self._take(self._record(there.file), target, new_name),
-                    AddEntry(target.folder, new_name, file.id),
-                ]
-            if same:
-                return []
-            self._free(target, new_name)
-            return self._bring(file, target, new_name)
-        if isinstance(source, Spot) and source.view == target.view:
-            return self._move_inside(file, source, name, target, new_name, there)
-        return self._bring(file, target, new_name)
-
-    def _discard(self, file: FileRecord, source: Directory, name: bytes) -> Ops:
-        """Delete what was moved into the trash: an entry, or the whole photo from a view."""
-        if isinstance(source, OwnFolder):
-            return self._take(file, source, name)
-        return self._views["all"].remove((), file)
-
-    def _move_inside(
-        self,
-        file: FileRecord,
-        source: Spot,
-        name: bytes,
-        target: Spot,
-        new_name: bytes,
-        there: Node | None,
-    ) -> Ops:
-        """Move within one view: what the old path said goes, what the new one says comes."""
-        ops: Ops = []
-        if source.path != target.path:
-            if source.path and source.path[-1] not in target.path:
-                ops += self._views[source.view].remove(source.path, file)
-            ops += self._views[source.view].add(target.path, file)
-        if name == new_name:
-            return ops
-        if isinstance(there, FileNode) and there.file != file.id:
-            ops += self._make_way(self._record(there.file), new_name)
-        if (UNFILED, name) in file.entries:
-            ops += acts.unlist(file, UNFILED, name)
-            ops.append(AddEntry(UNFILED, new_name, file.id))
-        shown = acts.number_of(self._state, file)
-        if shown is not None and not looks_temporary(new_name):
-            ops.append(SetRegister(Entity.PHOTO, shown.photo, Field.VIEW_NAME, new_name))
-        return ops
-
-    def _make_way(self, file: FileRecord, name: bytes) -> Ops:
-        """Show the photo that had a view name under ``name~id`` from now on."""
-        shown = acts.number_of(self._state, file)
-        if shown is None or shown.name != name:
-            return []
-        other = self._gallery.suffixed(name, shown.photo)
-        return [SetRegister(Entity.PHOTO, shown.photo, Field.VIEW_NAME, other)]
-
-    def _move_folder(
-        self,
-        folder: FolderId,
-        source: Directory,
-        target: Directory,
-        new_name: bytes,
-        there: Node | None,
-    ) -> Ops:
-        if isinstance(target, Spot):
-            if target.view != "trash":
-                raise not_permitted("A folder cannot be moved into a view.")
-            return self._discard_folder(folder)
-        if there == OwnFolder(folder):
-            return []
-        if self._state.folders.loops(folder, target.folder) or folder == target.folder:
-            raise FileError(errno.EINVAL)
-        ops: Ops = []
-        if there is None:
-            self._free(target, new_name)
-        elif isinstance(there, OwnFolder):
-            if not self._state.folders.is_empty(there.folder):
-                raise FileError(errno.ENOTEMPTY)
-            ops += self._drop(there.folder)
-        elif isinstance(there, Spot):
-            raise not_permitted("That name is a view's.")
-        else:
-            raise FileError(errno.ENOTDIR)
-        return [*ops, acts.set_folder(folder, Field.PLACE, (target.folder, new_name, True))]
-
-    def _drop(self, folder: FolderId) -> Ops:
-        place = self._state.folders.ensure(folder).place
-        if place is None:
-            return []
-        return [acts.set_folder(folder, Field.PLACE, (place[0], place[1], False))]
-
-    def _discard_folder(self, folder: FolderId) -> Ops:
-        """Delete a folder with everything in it."""
-        ops: Ops = []
-        for item in self._state.folders.listing(folder):
-            if item.kind == FOLDER:
-                ops += self._discard_folder(FolderId(item.id))
-            else:
-                file = self._record(FileId(item.id))
-                ops += self._take(file, OwnFolder(folder), item.name)
-        return [*ops, *self._drop(folder)]
 
     # -- attributes and changes ---------------------------------------------------------------
 
@@ -574,12 +424,12 @@ class Tree:
             when = self._times.get(node, self._opened_ns)
             return Attr(ino, Kind.DIR, 0, 0o755, when, when, 1)
         size = len(self._inside.text(node))
-        now = self._gallery.now_ns()
+        now = self._ledger.now_ns()
         return Attr(ino, Kind.FILE, size, GENERATED_MODE, now, now, 1, volatile=True)
 
     def _file_attr(self, file: FileRecord, volatile: bool) -> Attr:
         target = file.target
-        size, mtime = self._gallery.size_and_mtime(file)
+        size, mtime = self._files.size_and_mtime(file)
         changed = (file.regs.latest() >> 16) * 1_000_000
         # A photo is listed in views beside its entries; du, tar and rsync -H then count it once.
         links = max(1, len(file.entries) + (1 if file.content is not None else 0))
@@ -591,10 +441,10 @@ class Tree:
         """Journal and apply a user's act; the kernel knows its own entries' fate already."""
         ops = tuple(ops)
         if ops:
-            self._gallery.commit(ops, by_user=True)
+            self._ledger.commit(ops, by_user=True)
 
     def _changed(self, changes: Sequence[Change], by_user: bool) -> None:
-        now = self._gallery.now_ns()
+        now = self._ledger.now_ns()
         for change in changes:
             for view in self._views.values():
                 for spot, name in view.touched(change):

@@ -71,7 +71,7 @@ class Story:
             await self.g.gallery.sync()
             self.synced.append((self.recorder.mark(), len(self.moments) - 1))
             if self.rng.random() < 0.3:
-                await trio.to_thread.run_sync(self.g.gallery.catalog.sync_now)
+                await trio.to_thread.run_sync(self.g.gallery.ledger.catalog.sync_now)
                 copy = keep / f"catalog{number}"
                 shutil.copytree(self.g.gallery.spool.folder.parent / "catalog", copy)
                 self.catalogs.append((self.recorder.mark(), copy))

@@ -1,0 +1,237 @@
+"""Files and their bytes: opening, what a close makes final, drafts, versions that are replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from tagfs.catalog.records import FileRecord
+from tagfs.errors import FileError
+from tagfs.model import Content, ContentId, FileId, Word, random_id
+from tagfs.pipeline.contents import Contents
+from tagfs.pipeline.drafts import OpenContent
+from tagfs.pipeline.ledger import Ledger
+from tagfs.pipeline.local import LocalContents
+from tagfs.pipeline.names import looks_temporary
+from tagfs.pipeline.notes import DraftDropped, DraftSaved, Dropped
+from tagfs.pipeline.open_file import FileHandle, OpenFile
+from tagfs.pipeline.spool import Spool
+from tagfs.recognise.sniff import sniff
+from tagfs.vault.ops import Entity, Field, Op, RecordContent, SetRegister, SetWord
+from tagfs.vault.writing import ContentWriter
+
+VERSION_EVERY_MS = 3_600_000
+"""Milliseconds between two old versions kept of a file that is no photo."""
+
+
+class Files:
+    """What is open, and how bytes become contents of files. Calls ``changed`` for new drafts."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        local: LocalContents,
+        contents: Contents,
+        spool: Spool,
+        sync: Callable[[], Awaitable[None]],
+        changed: Callable[[], None],
+    ) -> None:
+        self._ledger = ledger
+        self._state = ledger.state
+        self._ring = ledger.ring
+        self._local = local
+        self._contents = contents
+        self._spool = spool
+        self._sync = sync
+        self._changed = changed
+        self._open: dict[FileId, OpenFile] = {}
+        self._versions: dict[FileId, int] = {}
+
+    def now_ns(self) -> int:
+        """Return nanoseconds since 1970."""
+        return self._ledger.now_ns()
+
+    async def sync(self) -> None:
+        """Return when everything journalled so far survives a power cut."""
+        await self._sync()
+
+    def is_open(self, file: FileId) -> bool:
+        """Whether somebody has a file open."""
+        return file in self._open
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether an open file has bytes that no journal line names."""
+        return any(file.dirty for file in self._open.values())
+
+    async def open_file(self, record: FileRecord, writing: bool, truncate: bool) -> FileHandle:
+        """Open a file's bytes. Absent bytes that are to be edited are fetched first."""
+        file = self._open.get(record.id)
+        if file is None:
+            file = OpenFile(self, record.id, self._bytes(record))
+            if writing and not truncate:
+                await file.bytes.fetch()
+            # Another open may have been faster while this one was fetching.
+            file = self._open.setdefault(record.id, file)
+        handle = FileHandle(file, writing)
+        if truncate:
+            file.truncate(0)
+        return handle
+
+    def _bytes(self, record: FileRecord) -> OpenContent:
+        draft = self._local.draft(record.id)
+        if draft is not None:
+            return OpenContent.from_draft(self._contents, self._spool, self._ring, draft)
+        content = None
+        if record.content is not None:
+            photo = self._state.photos.get(record.content[0])
+            content = photo.content if photo else None
+            if content is None:
+                raise FileError(5, "The record of this file's content is missing.")
+        return OpenContent(self._contents, self._spool, self._ring, record.id, content)
+
+    def size_and_mtime(self, record: FileRecord) -> tuple[int, int]:
+        """Return a file's size and modification time, as far as they are written now."""
+        file = self._open.get(record.id)
+        if file is not None:
+            mtime = file.mtime_ns
+            return file.bytes.size, record.mtime_ns if mtime is None else mtime
+        draft = self._local.draft(record.id)
+        if draft is not None:
+            return draft.size, record.mtime_ns
+        content = record.content
+        return (0 if content is None else content[1]), record.mtime_ns
+
+    def set_open_mtime(self, file: FileId, mtime_ns: int) -> bool:
+        """Give what is being written this time; False when the file has nothing pending."""
+        found = self._open.get(file)
+        return found is not None and found.set_mtime(mtime_ns)
+
+    def file_record(self, file: FileId) -> FileRecord | None:
+        """Return the record of a file."""
+        return self._state.file(file)
+
+    def media_type(self, name: bytes) -> Callable[[bytes], str]:
+        """Return the function that tells a content's media type from its first bytes."""
+        return lambda head: sniff(head, name)
+
+    def settle(self, file: FileRecord, content: Content, mtime_ns: int) -> None:
+        """A file holds a sealed content from now on."""
+        ops: list[Op] = []
+        known = self._state.photos.get(content.id)
+        duplicate = known is not None and known.content is not None
+        if not duplicate:
+            ops.append(RecordContent(content))
+        old = file.content
+        if old is None or old[0] != content.id:
+            ops += self._move_words(file, content.id)
+        replaced = None if old is None or old[0] == content.id else old[0]
+        value = (
+            (content.id, content.size) if replaced is None else (content.id, content.size, replaced)
+        )
+        ops.append(_set(file.id, Field.CONTENT, value))
+        ops.append(_set(file.id, Field.MTIME, mtime_ns))
+        if old is not None and old[0] != content.id:
+            ops += self._keep_old(file)
+        self._ledger.commit(ops, by_user=True)
+        if duplicate:
+            self.drop(content)
+        self.forget_draft(file.id)
+
+    def settle_empty(self, file: FileRecord, mtime_ns: int) -> None:
+        """A file is empty from now on."""
+        ops: list[Op] = [_set(file.id, Field.MTIME, mtime_ns)]
+        if file.content is not None:
+            ops = [_set(file.id, Field.CONTENT, None), *ops, *self._keep_old(file)]
+        self._ledger.commit(ops, by_user=True)
+        self.forget_draft(file.id)
+
+    def adopt(self, file: FileId, content: Content | None, ops: list[Op]) -> None:
+        """Journal a new file that holds a sealed content (None: empty), with what ``ops`` say."""
+        before: list[Op] = []
+        duplicate = False
+        if content is not None:
+            known = self._state.photos.get(content.id)
+            duplicate = known is not None and known.content is not None
+            if not duplicate:
+                before.append(RecordContent(content))
+            before.append(_set(file, Field.CONTENT, (content.id, content.size)))
+        self._ledger.commit([*before, *ops])
+        if duplicate and content is not None:
+            self.drop(content)
+
+    def writer(self) -> ContentWriter:
+        """Return a writer that seals a new content into the spool."""
+        return ContentWriter(self._ring, self._spool.open_part, self._spool.close_part)
+
+    def discard(self, writer: ContentWriter) -> None:
+        """Remove what a writer has written."""
+        writer.abandon()
+        for name in writer.names():
+            self._spool.remove(name)
+
+    def save_draft(self, file: FileRecord, draft: DraftSaved, mtime_ns: int) -> None:
+        """A file's bytes are in a scratch log until they are re-sealed."""
+        self._ledger.note(draft)
+        if mtime_ns != file.mtime_ns:
+            self._ledger.commit([_set(file.id, Field.MTIME, mtime_ns)], by_user=True)
+        self._changed()
+
+    def closed(self, file: OpenFile) -> None:
+        """The last handle of a file is gone."""
+        self._open.pop(file.file, None)
+        record = self._state.file(file.file)
+        if record is None or not record.live:
+            file.bytes.abandon()
+            if self._local.draft(file.file) is not None:
+                self.forget_draft(file.file)
+        else:
+            file.bytes.close()
+        self._changed()
+
+    def forget_draft(self, file: FileId) -> None:
+        """A file's draft is not needed any more."""
+        draft = self._local.draft(file)
+        if draft is not None:
+            self._ledger.note(DraftDropped(file))
+            self._contents.drop_draft(draft)
+
+    def drop(self, content: Content) -> None:
+        """Remove a sealed content that no record names, once the journal says so durably."""
+        names = tuple(part.name for part in content.parts)
+        self._ledger.note(Dropped(names))
+        for name in names:
+            self._spool.remove_later(name)
+
+    def _move_words(self, file: FileRecord, content: ContentId) -> list[Op]:
+        """Carry the user's words over to the content that a file is about to get."""
+        ops: list[Op] = []
+        for tag, word in self._state.words(file).items():
+            if word is not Word.UNSET:
+                ops.append(SetWord(content, tag, word))
+                if file.content is None:
+                    ops.append(SetWord(file.id, tag, Word.UNSET))
+        return ops
+
+    def _keep_old(self, file: FileRecord) -> list[Op]:
+        """Keep the content that is being overwritten in the trash, as a file of its own."""
+        assert file.content is not None
+        photo = self._state.photos.get(file.content[0])
+        places = tuple(file.entries)
+        if not places or looks_temporary(places[0][1]):
+            return []
+        if photo is None or not photo.media:
+            last = self._versions.get(file.id, 0)
+            if self._ledger.now_ms() - last < VERSION_EVERY_MS:
+                return []
+            self._versions[file.id] = self._ledger.now_ms()
+        ghost = FileId(random_id())
+        return [
+            _set(ghost, Field.MODE, file.mode),
+            _set(ghost, Field.MTIME, file.mtime_ns),
+            _set(ghost, Field.CONTENT, file.content),
+            _set(ghost, Field.TRASHED, (self._ledger.now_ms(), places)),
+        ]
+
+
+def _set(file: FileId, field: Field, value: object) -> SetRegister:
+    return SetRegister(Entity.FILE, file, field, value)

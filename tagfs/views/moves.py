@@ -1,0 +1,195 @@
+"""What moving, linking and removing mean: places of one kind move, places of two kinds add."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Mapping
+
+from tagfs.catalog.folders import FOLDER, suffixed
+from tagfs.catalog.records import FileRecord
+from tagfs.catalog.state import State
+from tagfs.errors import FileError, not_permitted
+from tagfs.model import UNFILED, FileId, FolderId
+from tagfs.pipeline.names import looks_temporary
+from tagfs.vault.ops import AddEntry, Entity, Field, Op, SetRegister
+from tagfs.views import acts
+from tagfs.views.nodes import Directory, FileNode, Node, OwnFolder, Spot, View
+
+
+class Moves:
+    """Turns acts on entries into operations; commits nothing.
+
+    ``check_free(directory, name)`` raises unless a new entry of the name may be made there.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        views: Mapping[str, View],
+        now_ms: Callable[[], int],
+        check_free: Callable[[Directory, bytes], None],
+    ) -> None:
+        self._state = state
+        self._views = views
+        self._now_ms = now_ms
+        self._check_free = check_free
+
+    def take(self, file: FileRecord, where: Directory, name: bytes) -> list[Op]:
+        """Remove a file from a place."""
+        if isinstance(where, OwnFolder):
+            recorded = self._state.folders.entry_name(where.folder, name, file.id)
+            return acts.delete_entry(file, where.folder, recorded, self._now_ms())
+        return self._views[where.view].remove(where.path, file)
+
+    def bring(self, file: FileRecord, where: Directory, name: bytes) -> list[Op]:
+        """Add a file to a place under a name."""
+        if isinstance(where, OwnFolder):
+            return [AddEntry(where.folder, name, file.id)]
+        ops = self._views[where.view].add(where.path, file)
+        if where.view != "trash" and not self._answers(file, name):
+            ops.append(AddEntry(UNFILED, name, file.id))
+        return ops
+
+    def _answers(self, file: FileRecord, name: bytes) -> bool:
+        """Whether views resolve this name to this file already."""
+        shown = acts.number_of(self._state, file)
+        if shown is not None and shown.name == name and shown.file == file.id:
+            return True
+        return (UNFILED, name) in file.entries
+
+    def move_file(
+        self,
+        file: FileRecord,
+        source: Directory,
+        name: bytes,
+        target: Directory,
+        new_name: bytes,
+        there: Node | None,
+    ) -> list[Op]:
+        if isinstance(there, OwnFolder | Spot):
+            raise FileError(errno.EISDIR)
+        same = there == FileNode(file.id)
+        if isinstance(source, OwnFolder) and isinstance(target, OwnFolder):
+            if same:
+                return []
+            if there is None:
+                self._check_free(target, new_name)
+            ops: list[Op] = []
+            if isinstance(there, FileNode):
+                ops += self.take(self._record(there.file), target, new_name)
+            recorded = self._state.folders.entry_name(source.folder, name, file.id)
+            ops += acts.unlist(file, source.folder, recorded)
+            return [*ops, AddEntry(target.folder, new_name, file.id)]
+        if isinstance(target, Spot) and target.view == "trash":
+            if isinstance(source, Spot) and source.view == "trash":
+                raise not_permitted("Names in the trash stay as they were.")
+            return self._discard(file, source, name)
+        if isinstance(source, Spot) and source.view == "trash":
+            back = acts.set_file(file.id, Field.TRASHED, None)
+            return [back, *self.bring(file, target, new_name)]
+        if isinstance(target, OwnFolder):
+            if isinstance(there, FileNode) and not same:
+                return [
+                    *self.take(self._record(there.file), target, new_name),
+                    AddEntry(target.folder, new_name, file.id),
+                ]
+            if same:
+                return []
+            self._check_free(target, new_name)
+            return self.bring(file, target, new_name)
+        if isinstance(source, Spot) and source.view == target.view:
+            return self._move_inside(file, source, name, target, new_name, there)
+        return self.bring(file, target, new_name)
+
+    def _discard(self, file: FileRecord, source: Directory, name: bytes) -> list[Op]:
+        """Delete what was moved into the trash: an entry, or the whole photo from a view."""
+        if isinstance(source, OwnFolder):
+            return self.take(file, source, name)
+        return self._views["all"].remove((), file)
+
+    def _move_inside(
+        self,
+        file: FileRecord,
+        source: Spot,
+        name: bytes,
+        target: Spot,
+        new_name: bytes,
+        there: Node | None,
+    ) -> list[Op]:
+        """Move within one view: what the old path said goes, what the new one says comes."""
+        ops: list[Op] = []
+        if source.path != target.path:
+            if source.path and source.path[-1] not in target.path:
+                ops += self._views[source.view].remove(source.path, file)
+            ops += self._views[source.view].add(target.path, file)
+        if name == new_name:
+            return ops
+        if isinstance(there, FileNode) and there.file != file.id:
+            ops += self._make_way(self._record(there.file), new_name)
+        if (UNFILED, name) in file.entries:
+            ops += acts.unlist(file, UNFILED, name)
+            ops.append(AddEntry(UNFILED, new_name, file.id))
+        shown = acts.number_of(self._state, file)
+        if shown is not None and not looks_temporary(new_name):
+            ops.append(SetRegister(Entity.PHOTO, shown.photo, Field.VIEW_NAME, new_name))
+        return ops
+
+    def _make_way(self, file: FileRecord, name: bytes) -> list[Op]:
+        """Show the photo that had a view name under ``name~id`` from now on."""
+        shown = acts.number_of(self._state, file)
+        if shown is None or shown.name != name:
+            return []
+        other = suffixed(name, shown.photo)
+        return [SetRegister(Entity.PHOTO, shown.photo, Field.VIEW_NAME, other)]
+
+    def move_folder(
+        self,
+        folder: FolderId,
+        source: Directory,
+        target: Directory,
+        new_name: bytes,
+        there: Node | None,
+    ) -> list[Op]:
+        if isinstance(target, Spot):
+            if target.view != "trash":
+                raise not_permitted("A folder cannot be moved into a view.")
+            return self._discard_folder(folder)
+        if there == OwnFolder(folder):
+            return []
+        if self._state.folders.loops(folder, target.folder) or folder == target.folder:
+            raise FileError(errno.EINVAL)
+        ops: list[Op] = []
+        if there is None:
+            self._check_free(target, new_name)
+        elif isinstance(there, OwnFolder):
+            if not self._state.folders.is_empty(there.folder):
+                raise FileError(errno.ENOTEMPTY)
+            ops += self.drop(there.folder)
+        elif isinstance(there, Spot):
+            raise not_permitted("That name is a view's.")
+        else:
+            raise FileError(errno.ENOTDIR)
+        return [*ops, acts.set_folder(folder, Field.PLACE, (target.folder, new_name, True))]
+
+    def drop(self, folder: FolderId) -> list[Op]:
+        place = self._state.folders.ensure(folder).place
+        if place is None:
+            return []
+        return [acts.set_folder(folder, Field.PLACE, (place[0], place[1], False))]
+
+    def _discard_folder(self, folder: FolderId) -> list[Op]:
+        """Delete a folder with everything in it."""
+        ops: list[Op] = []
+        for item in self._state.folders.listing(folder):
+            if item.kind == FOLDER:
+                ops += self._discard_folder(FolderId(item.id))
+            else:
+                file = self._record(FileId(item.id))
+                ops += self.take(file, OwnFolder(folder), item.name)
+        return [*ops, *self.drop(folder)]
+
+    def _record(self, file: FileId) -> FileRecord:
+        record = self._state.file(file)
+        if record is None:
+            raise FileError(errno.ESTALE)
+        return record
