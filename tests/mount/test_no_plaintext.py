@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import HERE, Server
+from mounted import HERE, Server
 from PIL import Image
 
 pytestmark = pytest.mark.mount

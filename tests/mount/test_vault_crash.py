@@ -10,8 +10,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import HERE, Server, unmount_by_force
 from load import Load
+from mounted import HERE, Server, unmount_by_force
 
 pytestmark = pytest.mark.mount
 
