@@ -227,7 +227,7 @@ class Operations(pyfuse3.Operations):
             if fh is not None:
                 self._handles.file(fh).truncate(attr.st_size)
             else:
-                await self._patience.wait_for_bytes(self._tree.truncate(ino, attr.st_size))
+                await self._patience.wait_for_file(self._tree.truncate(ino, attr.st_size))
         if not (fields.update_mode or fields.update_mtime):
             return self._shown.show(self._tree.attr(ino))
         mode = stat.S_IMODE(attr.st_mode) if fields.update_mode else None
@@ -362,7 +362,7 @@ class Operations(pyfuse3.Operations):
         self._inodes.clear()
 
     async def _open(self, ino: int, flags: int) -> pyfuse3.FileInfo:
-        opened = await self._patience.wait_for_bytes(self._tree.open(ino, flags))
+        opened = await self._patience.wait_for_file(self._tree.open(ino, flags))
         self._inodes.opened(opened.ino)
         return pyfuse3.FileInfo(
             fh=self._handles.add(opened),

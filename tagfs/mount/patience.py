@@ -37,6 +37,13 @@ class Patience:
                 del self._waiting[scope]
         raise FileError(errno.ENETUNREACH)
 
+    async def wait_for_file(self, call: Awaitable[T]) -> T:
+        """Await a whole file, which is many requests to the network that each notice by
+        themselves when it is silent; ENETUNREACH when it takes too long."""
+        with trio.move_on_after(self._flowing):
+            return await call
+        raise FileError(errno.ENETUNREACH)
+
     async def wait_for_disk(self, call: Awaitable[T]) -> T:
         """Await what needs this machine only; EIO when it takes too long."""
         with trio.move_on_after(self._flowing):

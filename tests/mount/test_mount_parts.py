@@ -142,6 +142,15 @@ async def test_bytes_that_flow_prolong_a_wait_up_to_a_minute() -> None:
 
 
 @in_trio
+async def test_fetching_a_whole_file_may_take_a_minute() -> None:
+    patience = Patience()
+    assert await patience.wait_for_file(_wait_for(59)) == "arrived"
+    with pytest.raises(FileError) as caught:
+        await patience.wait_for_file(_wait_for(61))
+    assert caught.value.errno == errno.ENETUNREACH
+
+
+@in_trio
 async def test_a_disk_that_does_not_answer_is_an_io_error() -> None:
     with pytest.raises(FileError) as caught:
         await Patience().wait_for_disk(_wait_for(1000))
