@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 import cbor2
 from pyroaring import BitMap
 
-from tagfs.catalog.folders import suffixed
 from tagfs.catalog.pages import Pages
 from tagfs.catalog.postings import Postings
 from tagfs.catalog.records import FileRecord, PhotoRecord, Sight, TagRecord
 from tagfs.catalog.schema import Table
 from tagfs.catalog.tables import Tables
-from tagfs.model import Content, ContentId, FileId, Stamp, TagId, Taxonomy, Word
+from tagfs.catalog.view_names import ViewNames
+from tagfs.model import Content, ContentId, Stamp, TagId, Taxonomy, Word
 from tagfs.vault.ops import Field, RecordAnalysis, RecordContent, SetRegister, SetWord
 
 ALL = b"@all"
@@ -29,16 +28,6 @@ FAVOURITES = b"@favourites"
 
 
 _CONTENTS = b"contents"
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One photo as views list it."""
-
-    number: int
-    photo: ContentId
-    name: bytes
-    file: FileId  # the oldest live file, whose inode the photo has
 
 
 def fold(name: str) -> str:
@@ -94,7 +83,8 @@ class Photos:
         self._tables = tables
         self._taxonomy = taxonomy
         self._on_photo = on_photo
-        self._numbers = Pages(tables.store, Table.PHOTO_PAGE)
+        self._contents = Pages(tables.store, Table.PHOTO_PAGE)
+        self.names = ViewNames(tables, self._contents)
         self._tag_pages = Pages(tables.store, Table.TAG_PAGE)
         self.postings = Postings(tables.store, Table.POSTING, Table.POSTING_COUNT)
 
@@ -111,24 +101,8 @@ class Photos:
 
     def contents(self) -> Iterator[ContentId]:
         """Yield every recorded content, photos, documents and packs."""
-        for _, item in self._numbers.scan(_CONTENTS, 0):
+        for _, item in self._contents.scan(_CONTENTS, 0):
             yield ContentId(item)
-
-    def shown(self, number: int) -> Shown | None:
-        """Return how photo ``number`` is listed."""
-        item = self._numbers.get(b"", number)
-        if item is None:
-            return None
-        photo, name, file = cbor2.loads(item)
-        return Shown(number, photo, name, file)
-
-    def named(self, name: bytes) -> Shown | None:
-        """Return the photo whose view name this is."""
-        for photo, number in self._name_holders(name):
-            shown = self.shown(number)
-            if shown is not None and shown.photo == photo and shown.name == name:
-                return shown
-        return self._by_suffix(name)
 
     def tag(self, name: str) -> TagId | None:
         """Return the live tag with this name or synonym, through merges."""
@@ -197,7 +171,7 @@ class Photos:
         """Note where a content lies. The first record counts, whatever order they come in."""
         photo = self.ensure(op.content.id)
         if photo.content is None:
-            self._numbers.append(_CONTENTS, photo.id)
+            self._contents.append(_CONTENTS, photo.id)
         if photo.content is None or stamp < photo.content_at:
             photo.content = op.content
             photo.content_at = stamp
@@ -240,7 +214,7 @@ class Photos:
         if op.field is Field.TAG_MERGED:
             numbers = BitMap(self.postings.bitmap(before.encode()))
             for number in numbers | self.postings.bitmap(self.canonical(tag).encode()):
-                shown = self.shown(number)
+                shown = self.names.shown(number)
                 if shown is not None:
                     self.refresh(self.ensure(shown.photo))
 
@@ -286,7 +260,7 @@ class Photos:
                     words[into] = (word, stamp)
             tags = tags_in_force(seen, words, self._taxonomy.ancestors)
         oldest = self._oldest(photo) if present and (listed or affirmed) else None
-        self._enter_name(photo, oldest)
+        self.names.enter(photo, oldest)
         if photo.number is not None:
             self._move(photo, ALL, listed)
             self._move(photo, SEEN, listed and sight is not None)
@@ -305,13 +279,7 @@ class Photos:
         if changed or was_listed != listed or old_name != photo.name:
             self._on_photo(photo, changed, old_name)
 
-    # -- names -----------------------------------------------------------------------------
-
-    def free_name(self, name: bytes, photo: ContentId) -> bytes:
-        """Return ``name`` when no other photo has it, else the name with this photo's suffix."""
-        if any(holder != photo for holder, _ in self._name_holders(name)):
-            return suffixed(name, photo)
-        return name
+    # -- parts of a refresh ------------------------------------------------------------------
 
     def _oldest(self, photo: PhotoRecord) -> FileRecord | None:
         files = [f for f in map(self._tables.files.get, photo.files) if f is not None]
@@ -323,80 +291,6 @@ class Photos:
             self.postings.add(posting_list, photo.number)
         else:
             self.postings.discard(posting_list, photo.number)
-
-    def _enter_name(self, photo: PhotoRecord, oldest: FileRecord | None) -> None:
-        """Enter or withdraw the view name; give the photo a number when it has none."""
-        want = None
-        chosen = photo.regs.get(Field.VIEW_NAME) is not None
-        if oldest is not None:
-            own = min(oldest.entries, key=lambda e: (min(oldest.entries[e]), e))[1]
-            want = photo.regs.get(Field.VIEW_NAME) or own
-        if photo.name is not None and (photo.name != want or photo.chosen != chosen):
-            self._withdraw_name(photo.name, photo.id)
-            photo.name = None
-        photo.chosen = chosen
-        if want is None or oldest is None:
-            return
-        if photo.number is None:
-            photo.number = self._numbers.append(b"", cbor2.dumps([photo.id, want, oldest.id]))
-        if photo.name is None:
-            photo.name = want
-            holders = self._ordered([*self._name_holders(want), (photo.id, photo.number)], photo)
-            self._put_holders(want, holders)
-            self._label(want, holders)
-        item = self.shown(photo.number)
-        if item is None or item.file != oldest.id:
-            shown = self._label_of(want, photo.id, self._name_holders(want))
-            self._numbers.set(b"", photo.number, cbor2.dumps([photo.id, shown, oldest.id]))
-
-    def _ordered(
-        self, holders: list[tuple[ContentId, int]], fresh: PhotoRecord
-    ) -> list[tuple[ContentId, int]]:
-        """Order who may show a plain name: chosen names before borrowed ones, then smaller ids."""
-
-        def borrowed(ident: ContentId) -> bool:
-            photo = fresh if ident == fresh.id else self._tables.photos.get(ident)
-            return photo is None or photo.regs.get(Field.VIEW_NAME) is None
-
-        return sorted(holders, key=lambda h: (borrowed(h[0]), h[0]))
-
-    def _withdraw_name(self, name: bytes, photo: ContentId) -> None:
-        holders = [h for h in self._name_holders(name) if h[0] != photo]
-        self._put_holders(name, holders)
-        self._label(name, holders)
-
-    def _label(self, name: bytes, holders: list[tuple[ContentId, int]]) -> None:
-        """Show the first holder under the plain name and the others with their suffix."""
-        for photo, number in holders:
-            shown = self.shown(number)
-            label = self._label_of(name, photo, holders)
-            if shown is not None and shown.name != label:
-                self._numbers.set(b"", number, cbor2.dumps([photo, label, shown.file]))
-
-    @staticmethod
-    def _label_of(name: bytes, photo: ContentId, holders: list[tuple[ContentId, int]]) -> bytes:
-        return name if not holders or holders[0][0] == photo else suffixed(name, photo)
-
-    def _name_holders(self, name: bytes) -> list[tuple[ContentId, int]]:
-        raw = self._tables.store.get(Table.VIEW_NAME, name)
-        return [] if raw is None else [(ContentId(p), n) for p, n in cbor2.loads(raw)]
-
-    def _put_holders(self, name: bytes, holders: list[tuple[ContentId, int]]) -> None:
-        if holders:
-            self._tables.store.put(Table.VIEW_NAME, name, cbor2.dumps(holders))
-        else:
-            self._tables.store.delete(Table.VIEW_NAME, name)
-
-    def _by_suffix(self, name: bytes) -> Shown | None:
-        """Resolve ``name~id.ext``, which every photo answers to whatever it is listed as."""
-        at = name.rfind(b"~")
-        if at <= 0 or len(name) < at + 9:
-            return None
-        plain, ident = name[:at] + name[at + 9 :], name[at + 1 : at + 9]
-        for photo, number in self._name_holders(plain):
-            if photo[:4].hex().encode() == ident:
-                return self.shown(number)
-        return None
 
     def _tag_ids(self, key: str) -> list[TagId]:
         raw = self._tables.store.get(Table.TAG_NAME, key.encode())

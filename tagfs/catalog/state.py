@@ -145,7 +145,7 @@ class State:
         for ident in contents:
             photo = self.photos.get(ident)
             if photo is not None:
-                shown = None if photo.number is None else self.photos.shown(photo.number)
+                shown = None if photo.number is None else self.photos.names.shown(photo.number)
                 name = shown.name if shown is not None and photo.name is not None else None
                 lines.append(cbor2.dumps(["photo", ident, name, photo.tags, photo.listed]))
         lines += [cbor2.dumps(["tag", name, n]) for _, _, name, n in self.photos.tags()]

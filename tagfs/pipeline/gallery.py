@@ -166,7 +166,7 @@ class Gallery:
             nursery.start_soon(self.uploader.run)
             nursery.start_soon(self._watch_space)
             for number in self._unseen_numbers():
-                shown = self.state.photos.shown(number)
+                shown = self.state.photos.names.shown(number)
                 if shown is not None and self._unseen(shown.photo):
                     self.looker.enqueue(shown.photo, 0.0)
             self.uploader.wake()

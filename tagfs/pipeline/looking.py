@@ -198,5 +198,5 @@ class Looker:
         photo = self._state.photos.get(ident)
         if photo is None or not photo.listed or photo.chosen or photo.name is None:
             return []
-        name = self._state.photos.free_name(photo.name, ident)
+        name = self._state.photos.names.free_name(photo.name, ident)
         return [SetRegister(Entity.PHOTO, ident, Field.VIEW_NAME, name)]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tagfs.catalog.photos import Shown
 from tagfs.catalog.records import FileRecord
 from tagfs.catalog.state import State
+from tagfs.catalog.view_names import Shown
 from tagfs.model import UNFILED, ContentId, FileId, FolderId, TagId, Word
 from tagfs.pipeline.names import looks_temporary
 from tagfs.vault.ops import (
@@ -89,4 +89,4 @@ def number_of(state: State, file: FileRecord) -> Shown | None:
     photo = state.photos.get(file.content[0])
     if photo is None or photo.number is None or photo.name is None:
         return None
-    return state.photos.shown(photo.number)
+    return state.photos.names.shown(photo.number)

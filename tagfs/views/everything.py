@@ -32,20 +32,22 @@ class Everything:
         photos = self._state.photos
         if start < UNFILED_COOKIES:
             for number in photos.postings.bitmap(ALL).iter_equal_or_larger(start):
-                shown = photos.shown(number)
+                shown = photos.names.shown(number)
                 if shown is not None:
                     yield Line(number + 1, shown.name, FileNode(shown.file))
         for item in self._state.folders.listing(UNFILED, max(0, start - UNFILED_COOKIES)):
             file = self._state.file(FileId(item.id))
             if file is not None and not self._stands_for_photo(file):
                 name = item.name
-                if photos.named(name) is not None and self.look_up((), name) != FileNode(file.id):
+                if photos.names.named(name) is not None and self.look_up((), name) != FileNode(
+                    file.id
+                ):
                     name = suffixed(name, file.id)
                 yield Line(UNFILED_COOKIES + item.slot + 1, name, FileNode(file.id))
 
     def look_up(self, path: tuple[str, ...], name: bytes) -> Node | None:
         """Resolve a listed name, else the name under which an unfiled file was written."""
-        shown = self._state.photos.named(name)
+        shown = self._state.photos.names.named(name)
         if shown is not None:
             photo = self._state.photos.get(shown.photo)
             if photo is not None and photo.listed:

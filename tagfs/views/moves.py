@@ -28,11 +28,27 @@ class Moves:
         views: Mapping[str, View],
         now_ms: Callable[[], int],
         check_free: Callable[[Directory, bytes], None],
+        tell: Callable[[str], None],
     ) -> None:
         self._state = state
         self._views = views
         self._now_ms = now_ms
         self._check_free = check_free
+        self._tell = tell
+
+    def check_emptying(self, file: FileRecord, through_view: bool) -> None:
+        """Refuse to empty a photo of an own folder by a name in a view.
+
+        A second memory card has an IMG_0001.jpg too. FUSE tells only the inode that is opened;
+        names in views are never cached, so the look-up that came before says through which
+        folder it was reached.
+        """
+        if through_view and any(folder != UNFILED for folder, _ in file.entries):
+            self._tell(
+                "A copy onto the name of another photo in a view was refused; "
+                "copy it into a folder of yours or under another name."
+            )
+            raise not_permitted("A photo in a folder of yours has this name.")
 
     def take(self, file: FileRecord, where: Directory, name: bytes) -> list[Op]:
         """Remove a file from a place."""

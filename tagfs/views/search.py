@@ -87,7 +87,7 @@ def search(state: State, text: str) -> Answer:
     )
     hits = []
     for number in numbers & state.photos.postings.bitmap(ALL):
-        shown = state.photos.shown(number)
+        shown = state.photos.names.shown(number)
         photo = state.photos.get(shown.photo) if shown else None
         if shown is not None and photo is not None:
             hits.append(_hit(state, photo, shown.name))
@@ -143,7 +143,7 @@ def _numbers(state: State, term: object, hint: Callable[[str], None]) -> BitMap:
 def _where(state: State, numbers: BitMap, holds: Callable[[PhotoRecord], bool]) -> BitMap:
     found = BitMap()
     for number in numbers:
-        shown = state.photos.shown(number)
+        shown = state.photos.names.shown(number)
         photo = state.photos.get(shown.photo) if shown else None
         if photo is not None and holds(photo):
             found.add(number)

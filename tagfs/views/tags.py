@@ -49,13 +49,15 @@ class Tags:
             return
         if start < WAITING_COOKIES:
             for number in photos.numbers(_ids(path)).iter_equal_or_larger(start):
-                shown = photos.shown(number)
+                shown = photos.names.shown(number)
                 if shown is not None:
                     yield Line(number + 1, shown.name, FileNode(shown.file))
         for slot, file in self._state.waiting(TagId(path[0]), max(0, start - WAITING_COOKIES)):
             own = self._waiting_name(file)
             if own is not None and self._said(file, path):
-                if photos.named(own) is not None and self.look_up(path, own) != FileNode(file.id):
+                if photos.names.named(own) is not None and self.look_up(path, own) != FileNode(
+                    file.id
+                ):
                     own = suffixed(own, file.id)
                 yield Line(WAITING_COOKIES + slot + 1, own, FileNode(file.id))
 
@@ -65,7 +67,7 @@ class Tags:
             tag = self._find(name)
             return None if tag is None else Spot(self.name, (tag,))
         photos = self._state.photos
-        shown = photos.named(name)
+        shown = photos.names.named(name)
         if shown is not None and shown.number in photos.numbers(_ids(path)):
             return FileNode(shown.file)
         for plain in filter(None, (name, without_suffix(name))):

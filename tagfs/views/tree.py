@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tagfs.catalog.folders import FOLDER
@@ -16,6 +17,7 @@ from tagfs.pipeline.names import RESERVED
 from tagfs.vault.ops import AddEntry, Field, Op
 from tagfs.views import acts
 from tagfs.views.everything import Everything
+from tagfs.views.inodes import Inodes
 from tagfs.views.inside import Inside
 from tagfs.views.moves import Moves
 from tagfs.views.nodes import (
@@ -23,7 +25,6 @@ from tagfs.views.nodes import (
     Attr,
     Directory,
     FileNode,
-    Kind,
     Node,
     OwnFolder,
     Spot,
@@ -39,7 +40,6 @@ HIDDEN = b".tagfs"
 """Reachable, not listed."""
 VIEW_COOKIES = 1 << 41
 """Cookies of the views follow those of the own folders at the root."""
-GENERATED_MODE = 0o444
 
 
 class Tree:
@@ -61,38 +61,40 @@ class Tree:
         self._inside = Inside(gallery.report, self._ledger.events)
         self._views: dict[str, View] = {v.name: v for v in [*views, self._inside]}
         self._shown = [v.name.encode() for v in views]
-        self._known: dict[int, Spot | Text] = {}
         self._door: tuple[FileId, bool] | None = None  # last file looked up, whether in a view
-        self._times: dict[Spot, int] = {}
-        self._listeners = _no_listeners()
-        self._moves = Moves(self._state, self._views, self._ledger.now_ms, self._free)
-        self._opened_ns = self._ledger.now_ns()
+        self._listeners: deque[Callable[[int, bytes | None], None]] = deque()
+        self._moves = Moves(
+            self._state, self._views, self._ledger.now_ms, self._free, self._ledger.event
+        )
+        self._inodes = Inodes(
+            self._state, self._files.size_and_mtime, self._inside.text, self._ledger.now_ns
+        )
         self._ledger.on_changes(self._changed)
 
     # -- looking ---------------------------------------------------------------------------
 
     def attr(self, ino: int) -> Attr:
         """Return what ``stat`` shows of an inode."""
-        return self._attr(self._node(ino))
+        return self._inodes.attr(self._inodes.node(ino))
 
     def look_up(self, parent: int, name: bytes) -> Attr:
         """Resolve one name in a directory; ENOENT when nothing stands there."""
         where = self._directory(parent)
         node = self._child(where, name)
-        attr = self._attr(node, volatile=isinstance(where, Spot))
+        attr = self._inodes.attr(node, volatile=isinstance(where, Spot))
         if isinstance(node, FileNode):
             self._door = (node.file, isinstance(where, Spot))
         return attr
 
     def parent(self, ino: int) -> int:
         """Return the inode of the directory above a directory."""
-        node = self._node(ino)
+        node = self._inodes.node(ino)
         if isinstance(node, Spot):
             above = Spot(node.view, node.path[:-1]) if node.path else OwnFolder(ROOT)
-            return self._ino(above)
+            return self._inodes.number(above)
         if isinstance(node, OwnFolder) and node.folder != ROOT:
             shown = self._state.folders.ensure(node.folder).shown
-            return self._ino(OwnFolder(shown[0] if shown else ROOT))
+            return self._inodes.number(OwnFolder(shown[0] if shown else ROOT))
         return ROOT_INODE
 
     def list(self, ino: int, start: int) -> Iterator[tuple[int, bytes, Attr]]:
@@ -100,7 +102,7 @@ class Tree:
         node = self._directory(ino)
         if isinstance(node, Spot):
             for line in self._views[node.view].lines(node.path, start):
-                yield line.cookie, line.name, self._attr(line.node, volatile=True)
+                yield line.cookie, line.name, self._inodes.attr(line.node, volatile=True)
             return
         if start < VIEW_COOKIES:
             for item in self._state.folders.listing(node.folder, start):
@@ -109,11 +111,11 @@ class Tree:
                     if item.kind == FOLDER
                     else FileNode(FileId(item.id))
                 )
-                yield item.slot + 1, item.name, self._attr(child)
+                yield item.slot + 1, item.name, self._inodes.attr(child)
         if node.folder == ROOT:
             for i, name in enumerate(self._shown):
                 if VIEW_COOKIES + i >= start:
-                    yield VIEW_COOKIES + i + 1, name, self._attr(Spot(name.decode()))
+                    yield VIEW_COOKIES + i + 1, name, self._inodes.attr(Spot(name.decode()))
 
     def read_link(self, ino: int) -> bytes:
         """Return where a symlink points."""
@@ -143,7 +145,7 @@ class Tree:
             ops += self._views[where.view].create(where.path, file)
             ops.append(AddEntry(UNFILED, name, file))
         self._commit(ops)
-        return self._attr(FileNode(file))
+        return self._inodes.attr(FileNode(file))
 
     def symlink(self, parent: int, name: bytes, target: bytes) -> Attr:
         """Make a symbolic link in an own folder."""
@@ -162,7 +164,7 @@ class Tree:
                 AddEntry(where.folder, name, file),
             ]
         )
-        return self._attr(FileNode(file))
+        return self._inodes.attr(FileNode(file))
 
     def mkdir(self, parent: int, name: bytes, mode: int) -> Attr:
         """Make a folder, or what a folder stands for in a view."""
@@ -170,7 +172,7 @@ class Tree:
         if isinstance(where, Spot):
             _check_name(name)
             self._commit(self._views[where.view].make_dir(where.path, name))
-            return self._attr(self._child(where, name))
+            return self._inodes.attr(self._child(where, name))
         self._free(where, name)
         folder = FolderId(random_id())
         self._commit(
@@ -180,7 +182,7 @@ class Tree:
                 acts.set_folder(folder, Field.PLACE, (where.folder, name, True)),
             ]
         )
-        return self._attr(OwnFolder(folder))
+        return self._inodes.attr(OwnFolder(folder))
 
     def link(self, ino: int, parent: int, name: bytes) -> Attr:
         """List a file in one more place."""
@@ -190,7 +192,7 @@ class Tree:
         if isinstance(where, Spot) and where.view == "trash":
             raise not_permitted("Move files into trash/ to delete them.")
         self._commit(acts.restore(file) + self._moves.bring(file, where, name))
-        return self._attr(FileNode(file.id))
+        return self._inodes.attr(FileNode(file.id))
 
     def unlink(self, parent: int, name: bytes) -> None:
         """Remove a file from a place; what that means is the place's business."""
@@ -224,7 +226,7 @@ class Tree:
         if there is not None and no_replace:
             raise FileError(errno.EEXIST)
         if isinstance(node, FileNode):
-            file = self._record(node.file)
+            file = self._inodes.record(node.file)
             self._commit(self._moves.move_file(file, source, name, target, new_name, there))
         elif isinstance(node, OwnFolder):
             self._commit(self._moves.move_folder(node.folder, source, target, new_name, there))
@@ -241,7 +243,7 @@ class Tree:
 
     def set_attr(self, ino: int, mode: int | None = None, mtime_ns: int | None = None) -> Attr:
         """Change mode or modification time: the record, not the content."""
-        node = self._node(ino)
+        node = self._inodes.node(ino)
         ops: Ops = []
         if isinstance(node, FileNode):
             if mode is not None:
@@ -257,13 +259,13 @@ class Tree:
             raise not_permitted("The views' own attributes cannot be changed.")
         if ops:
             self._commit(ops)
-        return self._attr(node)
+        return self._inodes.attr(node)
 
     # -- bytes -----------------------------------------------------------------------------
 
     async def open(self, ino: int, flags: int) -> Opened:
         """Open a file. An edit of bytes that are not on this machine fetches them first."""
-        node = self._node(ino)
+        node = self._inodes.node(ino)
         writing = flags & os.O_ACCMODE != os.O_RDONLY
         if isinstance(node, Text):
             if writing:
@@ -271,9 +273,9 @@ class Tree:
             return Opened.of_text(ino, self._inside.text(node))
         if not isinstance(node, FileNode):
             raise FileError(errno.EISDIR)
-        record = self._record(node.file)
+        record = self._inodes.record(node.file)
         if flags & os.O_TRUNC:
-            self._may_empty(record)
+            self._moves.check_emptying(record, self._door == (record.id, True))
         handle = await self._files.open_file(record, writing, bool(flags & os.O_TRUNC))
         return Opened(ino, handle)
 
@@ -281,14 +283,14 @@ class Tree:
         """Cut or extend a file that the caller has not opened."""
         record = self._file(ino)
         if size == 0:
-            self._may_empty(record)
+            self._moves.check_emptying(record, self._door == (record.id, True))
         handle = await self._files.open_file(record, True, size == 0)
         try:
             handle.truncate(size)
             await handle.flush()
         finally:
             await handle.release()
-        return self._attr(FileNode(record.id))
+        return self._inodes.attr(FileNode(record.id))
 
     # -- the kernel's memory -----------------------------------------------------------------
 
@@ -299,24 +301,12 @@ class Tree:
 
     def forget(self, ino: int) -> None:
         """The kernel holds no reference to this inode any more."""
-        self._known.pop(ino, None)
+        self._inodes.forget(ino)
 
     # -- resolving -------------------------------------------------------------------------
 
-    def _node(self, ino: int) -> Node:
-        if ino == ROOT_INODE:
-            return OwnFolder(ROOT)
-        known = self._known.get(ino)
-        if known is not None:
-            return known
-        owner = self._state.tables.inode_owner(ino)
-        if owner is None:
-            raise FileError(errno.ESTALE)
-        kind, ident = owner
-        return OwnFolder(FolderId(ident)) if kind == FOLDER else FileNode(FileId(ident))
-
     def _directory(self, ino: int) -> Directory:
-        node = self._node(ino)
+        node = self._inodes.node(ino)
         if isinstance(node, OwnFolder | Spot):
             return node
         raise FileError(errno.ENOTDIR)
@@ -343,16 +333,10 @@ class Tree:
             raise no_entry()
         return node
 
-    def _record(self, file: FileId) -> FileRecord:
-        record = self._state.file(file)
-        if record is None:
-            raise FileError(errno.ESTALE)
-        return record
-
     def _file(self, ino: int) -> FileRecord:
-        node = self._node(ino)
+        node = self._inodes.node(ino)
         if isinstance(node, FileNode):
-            return self._record(node.file)
+            return self._inodes.record(node.file)
         if isinstance(node, Text):
             raise not_permitted("This text is made by tagfs.")
         raise FileError(errno.EISDIR)
@@ -360,7 +344,7 @@ class Tree:
     def _entry(self, where: Directory, name: bytes) -> FileRecord:
         node = self._child(where, name)
         if isinstance(node, FileNode):
-            return self._record(node.file)
+            return self._inodes.record(node.file)
         if isinstance(node, Text):
             raise not_permitted("This text is made by tagfs.")
         raise FileError(errno.EISDIR)
@@ -384,58 +368,7 @@ class Tree:
 
     # -- meaning ---------------------------------------------------------------------------
 
-    def _may_empty(self, file: FileRecord) -> None:
-        """Refuse to empty a photo of an own folder by a name in a view.
-
-        A second memory card has an IMG_0001.jpg too. FUSE tells only the inode that is opened;
-        names in views are never cached, so the look-up that came before says through which
-        folder it was reached.
-        """
-        through_view = self._door == (file.id, True)
-        if through_view and any(folder != UNFILED for folder, _ in file.entries):
-            self._ledger.event(
-                "A copy onto the name of another photo in a view was refused; "
-                "copy it into a folder of yours or under another name."
-            )
-            raise not_permitted("A photo in a folder of yours has this name.")
-
     # -- attributes and changes ---------------------------------------------------------------
-
-    def _ino(self, node: Node) -> int:
-        if isinstance(node, FileNode):
-            return self._record(node.file).ino
-        if isinstance(node, OwnFolder):
-            if node.folder == ROOT:
-                return ROOT_INODE
-            return self._state.folders.ensure(node.folder).ino
-        self._known[node.ino] = node
-        return node.ino
-
-    def _attr(self, node: Node, volatile: bool = False) -> Attr:
-        if isinstance(node, FileNode):
-            return self._file_attr(self._record(node.file), volatile)
-        if isinstance(node, OwnFolder):
-            record = self._state.folders.ensure(node.folder)
-            mode = 0o700 if node.folder == ROOT else record.mode
-            mtime = record.mtime_ns
-            return Attr(self._ino(node), Kind.DIR, 0, mode, mtime, mtime, 1)
-        ino = self._ino(node)
-        if isinstance(node, Spot):
-            when = self._times.get(node, self._opened_ns)
-            return Attr(ino, Kind.DIR, 0, 0o755, when, when, 1)
-        size = len(self._inside.text(node))
-        now = self._ledger.now_ns()
-        return Attr(ino, Kind.FILE, size, GENERATED_MODE, now, now, 1, volatile=True)
-
-    def _file_attr(self, file: FileRecord, volatile: bool) -> Attr:
-        target = file.target
-        size, mtime = self._files.size_and_mtime(file)
-        changed = (file.regs.latest() >> 16) * 1_000_000
-        # A photo is listed in views beside its entries; du, tar and rsync -H then count it once.
-        links = max(1, len(file.entries) + (1 if file.content is not None else 0))
-        if target is not None:
-            return Attr(file.ino, Kind.SYMLINK, len(target), 0o777, mtime, changed, links)
-        return Attr(file.ino, Kind.FILE, size, file.mode, mtime, changed, links, volatile)
 
     def _commit(self, ops: Iterable[Op]) -> None:
         """Journal and apply a user's act; the kernel knows its own entries' fate already."""
@@ -444,17 +377,15 @@ class Tree:
             self._ledger.commit(ops, by_user=True)
 
     def _changed(self, changes: Sequence[Change], by_user: bool) -> None:
-        now = self._ledger.now_ns()
         for change in changes:
             for view in self._views.values():
                 for spot, name in view.touched(change):
-                    self._times[spot] = now
-                    if spot.ino in self._known:
+                    if self._inodes.touch(spot):
                         self._tell(spot.ino, name)
             if by_user:
                 continue
             if isinstance(change, EntryChanged) and change.folder != UNFILED:
-                self._tell(self._ino(OwnFolder(change.folder)), change.name)
+                self._tell(self._inodes.number(OwnFolder(change.folder)), change.name)
             elif isinstance(change, FileChanged):
                 file = self._state.file(change.file)
                 if file is not None:
@@ -470,7 +401,3 @@ def _check_name(name: bytes) -> None:
         raise FileError(errno.ENAMETOOLONG)
     if name in (b"", b".", b"..") or b"/" in name or b"\0" in name:
         raise FileError(errno.EINVAL)
-
-
-def _no_listeners() -> list[Callable[[int, bytes | None], None]]:
-    return []

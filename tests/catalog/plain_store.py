@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from tagfs.catalog.schema import Table
 from tagfs.model import TagId
 
@@ -25,8 +27,13 @@ class PlainStore:
 class SmallTaxonomy:
     """tabby is a cat, cat and dog are animals."""
 
-    _above = {"tabby": ["cat", "animal"], "cat": ["animal"], "dog": ["animal"], "animal": []}
-    _synonyms = {"kitty": "cat"}
+    _above: ClassVar = {
+        "tabby": ["cat", "animal"],
+        "cat": ["animal"],
+        "dog": ["animal"],
+        "animal": [],
+    }
+    _synonyms: ClassVar = {"kitty": "cat"}
 
     def name(self, tag: TagId) -> str | None:
         return tag if tag in self._above else None
