@@ -122,7 +122,7 @@ class Contents:
         for number, part in enumerate(content.parts):
             fd = self.open_object(part)
             if fd is not None:
-                os.close(fd)
+                self.spool.disk.close(fd)
                 continue
             data = memoryview(await self.get(part, 0, None))
             self._check(part, number, data)
@@ -261,7 +261,7 @@ class ContentReader:
     def close(self) -> None:
         """Let go of descriptor and buffer; reading again opens them anew."""
         if self._fd is not None:
-            os.close(self._fd)
+            self._contents.spool.disk.close(self._fd)
         self._fd = self._part = None
         self._index = -1
         self._window = memoryview(b"")
@@ -333,7 +333,7 @@ class ContentReader:
     def _select(self, index: int) -> None:
         """Make ``index`` the open part; no descriptor when it is not on this machine."""
         if self._fd is not None:
-            os.close(self._fd)
+            self._contents.spool.disk.close(self._fd)
         self._fd = self._part = None
         self._index = -1
         if index in self._not_local:
@@ -345,7 +345,7 @@ class ContentReader:
         try:
             self._part = PartReader(self._contents.ring, part, index)
         except Integrity as e:
-            os.close(fd)
+            self._contents.spool.disk.close(fd)
             raise damaged(e) from None
         self._fd, self._index = fd, index
 
@@ -356,7 +356,7 @@ class ContentReader:
         here = spool.open_local(part.name)
         if here is None:
             raise damaged(e) from None
-        os.close(here)
+        spool.disk.close(here)
         log.error("local copy: %s", e)
         self._not_local.add(index)
         self._select(index)

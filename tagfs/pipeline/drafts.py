@@ -19,6 +19,7 @@ import enum
 import errno
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Self
 
 import trio
@@ -74,6 +75,8 @@ class OpenContent:
         self._mirrored = 0  # bytes of the pass that its scratch log has the tail up to
         self._head = b""  # first bytes of a pass, to tell its type from
         self._ending: tuple[bytes, int, str] | None = None  # of a finish that did not fit
+        self._result: Content | DraftSaved | None = None  # of a finish that was not journalled
+        self._stuck = False  # a full disk left the pass without a chunk that can be the last
         self._turn = 0  # counts changes of state, for a read that waits meanwhile
 
     @classmethod
@@ -160,10 +163,13 @@ class OpenContent:
             return await reader.read(offset, size)
         size = min(size, self._size - offset)
         out = memoryview(bytearray(size))
+        turn = self._turn
         for piece in self._pieces(offset, size):
             target = out[piece.start - offset : piece.end - offset]
             if piece.base:
                 target[:] = await reader.read(piece.start, piece.end - piece.start)
+                if turn != self._turn:
+                    break  # the caller begins anew
             else:
                 self._read_piece(piece, target)
         return out
@@ -191,7 +197,7 @@ class OpenContent:
             raise FileError(errno.EFBIG, "A file has at most 32 TiB.")
         self._spool.reserve(size)
         try:
-            if self._state is _State.PASS and offset == self._size and self._ending is None:
+            if self._state is _State.PASS and offset == self._size and self._may_go_on():
                 self._append(data)
             elif self._state is _State.CLEAN and offset == 0 and self._size == 0:
                 self._begin_pass()
@@ -216,6 +222,7 @@ class OpenContent:
             self._to_draft()
             assert self._scratch is not None
             self._scratch.truncate(size)
+            self._result = None
         except OSError as e:
             raise refused(e) from e
         self._size = size
@@ -231,15 +238,20 @@ class OpenContent:
         A first pass becomes a content (in the spool, in final form), anything else a draft;
         None when nothing changed, and for an empty file, which needs no bytes. Nothing is
         synced. ``media_type_of`` is given the first bytes, at most 128 KiB. ``name`` goes into
-        the sealed trailer. Raises FileError(ENOSPC, EIO); call again, or go on writing.
+        the sealed trailer. Raises FileError(ENOSPC, EIO); call again, or go on writing. When
+        the line cannot be written, call ``not_recorded`` with what this returned.
         """
         if not self._dirty:
             return None
+        if self._result is not None:
+            result, self._result = self._result, None
+            self._dirty = False
+            return result
         if self._size == 0:
             self.forget()
             return None
         try:
-            if self._state is _State.PASS:
+            if self._state is _State.PASS and not self._stuck:
                 return self._finish_pass(name, mtime_ns, media_type_of)
             self._to_draft()
         except OSError as e:
@@ -265,6 +277,14 @@ class OpenContent:
             self._spool.touch(name)
         assert self._scratch is not None
         return DraftSaved(self.file, self._scratch.id, self._scratch.length, self._size, base)
+
+    def not_recorded(self, result: Content | DraftSaved) -> None:
+        """Take back what finish() returned last, because no journal line names it.
+
+        The file is dirty again, and the next finish() returns the same, or what was changed.
+        """
+        self._result = result
+        self._dirty = True
 
     def forget(self) -> None:
         """Forget all bytes: the file is empty and clean. Nothing that a note names is removed."""
@@ -300,10 +320,18 @@ class OpenContent:
         self._dirty = True
         try:
             writer.append(data)
+        except OSError:
+            # The latest chunk is held back so that it can be sealed as the last one. When it was
+            # sealed as another and could not be written, nothing can end the pass any more.
+            self._stuck = not writer.tail() and writer.size % PART != 0
+            raise
         finally:
             self._size = writer.size
             if len(self._head) > self._size:
                 self._head = self._head[: self._size]
+
+    def _may_go_on(self) -> bool:
+        return self._ending is None and not self._stuck
 
     def _read_pass(self, offset: int, out: memoryview) -> None:
         assert self._writer is not None
@@ -391,6 +419,10 @@ class OpenContent:
             return
         if self._state is _State.CLEAN:
             self._own_scratch(self._size)
+            if self._result is not None and self._base is not None:
+                # The content is in final form but nowhere recorded: it lives with the draft.
+                self._base = Base(replace(self._base.content, id=UNRECORDED), self._size)
+            self._result = None
             self._state = _State.DRAFT
             return
         base, sealed = self._pass_base()
@@ -400,12 +432,12 @@ class OpenContent:
         writer.abandon()
         kept = {part.name for part in base.content.parts} if base is not None else set()
         for name in writer.names():
-            if name in kept:
-                self._spool.touch(name)
-            else:  # it has no whole chunk, so no note ever named it
+            if name not in kept:  # it has no whole chunk, so no note ever named it
                 self._spool.remove(name)
         self._writer = None
         self._ending = None
+        self._result = None
+        self._stuck = False
         self._head = b""
         self._mirrored = 0
         self._turn += 1
@@ -421,6 +453,7 @@ class OpenContent:
 
     def _write_scratch(self, offset: int, data: Buffer) -> None:
         assert self._scratch is not None
+        self._result = None
         self._dirty = True
         try:
             self._write_all(self._scratch, offset, data)
@@ -471,8 +504,9 @@ class OpenContent:
                 self._contents.discard(self._writer)
             self._writer = None
         elif self._base is not None and self._base.content.id == UNRECORDED and not self._named:
-            for part in self._base.content.parts:
-                self._spool.remove(part.name)
+            self._remove_objects(self._base.content)
+        elif isinstance(self._result, Content):
+            self._remove_objects(self._result)
         if self._scratch is not None:
             self._scratch.close()
             if not self._scratch_named:
@@ -481,6 +515,10 @@ class OpenContent:
         if self._reader is not None:
             self._reader.close()
         self._reset(None, None, 0)
+
+    def _remove_objects(self, content: Content) -> None:
+        for part in content.parts:
+            self._spool.remove(part.name)
 
     def _reset(self, base: Base | None, reader: ContentReader | None, size: int) -> None:
         self._base, self._reader, self._size = base, reader, size
@@ -491,6 +529,8 @@ class OpenContent:
         self._mirrored = 0
         self._head = b""
         self._ending = None
+        self._result = None
+        self._stuck = False
 
 
 async def reseal(

@@ -1,5 +1,7 @@
 """What survives a power cut: the order in which things are synced, and the rule applied after one.
 
+A draft ends with the line that gives its file another content, or with a DraftDropped.
+
 Writing: a line is appended after the bytes it names were written, and synced after they were
 synced (``make_durable``); then a mark says up to where that is so. Bytes that a line names are
 removed only when a later line that says so has been synced.
@@ -38,7 +40,7 @@ from tagfs.pipeline.scratch import Scratches
 from tagfs.pipeline.spool import Spool
 from tagfs.vault.keys import KeyRing
 from tagfs.vault.objects import PartReader
-from tagfs.vault.ops import decode_content
+from tagfs.vault.ops import Entity, Field, decode_content
 
 
 def make_durable(journal: LocalJournal, spool: Spool, scratches: Scratches) -> None:
@@ -148,7 +150,7 @@ def recover(
         elif claim.position > marked:
             for name in names:
                 if name in sizes:
-                    spool.touch(name)
+                    spool.adopt(name)
         if _by(story.settled.get(claim.content.id), end):
             for name in names:
                 if name in sizes:
@@ -159,9 +161,9 @@ def recover(
         if draft and draft[0] is not None:
             drafts[file] = draft[0]
             needed.update(draft[0].objects)
-            scratches.changed(draft[0].scratch)
+            scratches.adopt(draft[0].scratch)
             for name in draft[0].objects:
-                spool.touch(name)
+                spool.adopt(name)
     logs = {draft.scratch for draft in drafts.values()}
     return Recovery(
         end,
@@ -174,11 +176,15 @@ def recover(
 
 
 def remove_orphans(recovery: Recovery, spool: Spool, scratches: Scratches) -> None:
-    """Remove what no believed line names: an object interrupted by a crash is begun anew."""
+    """Let go of what no believed line names: an object interrupted by a crash is begun anew.
+
+    It goes with the next make_durable(): the lines that made it superfluous may have survived
+    a killed process only, and not yet a power cut.
+    """
     for name in recovery.orphan_objects:
-        spool.remove(name)
+        spool.remove_later(name)
     for ident in recovery.orphan_scratches:
-        scratches.remove(ident)
+        scratches.drop(ident)
 
 
 def _read(journal: LocalJournal) -> _Story:
@@ -186,8 +192,11 @@ def _read(journal: LocalJournal) -> _Story:
     before = journal.base
     for position, kind, payload in journal.replay():
         if kind == Kind.UNIT:
-            for content in _contents(payload):
+            contents, files = _unit(payload)
+            for content in contents:
                 story.claims.append(_Claim(before, position, content=content))
+            for file in files:
+                story.drafts.setdefault(file, []).append((position, None))
         else:
             match decode_note(kind, payload):
                 case DraftSaved() as draft:
@@ -208,14 +217,21 @@ def _read(journal: LocalJournal) -> _Story:
     return story
 
 
-def _contents(payload: bytes) -> Iterable[Content]:
-    """Yield the contents that a unit records, without decoding its other operations."""
+def _unit(payload: bytes) -> tuple[list[Content], list[FileId]]:
+    """Return the contents that a unit records and the files that get another content.
+
+    Other operations are not decoded. The second end those files' drafts, in the same line.
+    """
+    contents, files = [], []
     try:
         for op in cbor2.loads(payload)[2]:
             if op[0] == 5:
-                yield decode_content(op[1:])
+                contents.append(decode_content(op[1:]))
+            elif op[0] == 1 and op[1] == Entity.FILE and op[3] == Field.CONTENT:
+                files.append(FileId(op[2]))
     except (cbor2.CBORDecodeError, ValueError, TypeError, IndexError, KeyError) as e:
         raise Integrity(f"A journal unit is malformed ({type(e).__name__}).") from e
+    return contents, files
 
 
 def _check(
@@ -276,7 +292,7 @@ def _check_base(base: Base, spool: Spool, ring: KeyRing) -> None:
                 stored = os.pread(fd, length, offset)
                 reader.open_into(stored, first, begin, memoryview(bytearray(size)))
         finally:
-            os.close(fd)
+            spool.disk.close(fd)
         rest -= part.size
 
 
@@ -300,5 +316,5 @@ def _by(position: Position | None, end: Position) -> bool:
 def _has_copy(spool: Spool, name: ObjectName) -> bool:
     fd = spool.open_local(name)
     if fd is not None:
-        os.close(fd)
+        spool.disk.close(fd)
     return fd is not None

@@ -297,6 +297,12 @@ class Scratches:
         """Take note that a log has to be synced."""
         self._dirty.add(ident)
 
+    def adopt(self, ident: bytes) -> None:
+        """Let the next sync() cover a log of an earlier process, its entry in the folder too."""
+        with self._lock:
+            self._dirty.add(ident)
+            self._folder_dirty = True
+
     def take_dropped(self) -> list[bytes]:
         """Return what drop() was called for and forget it; for recovery.make_durable."""
         with self._lock:

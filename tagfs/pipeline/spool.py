@@ -111,6 +111,12 @@ class Spool:
             self._dirty.add(name)
             self._folders_dirty.add(self.path(name).parent)
 
+    def adopt(self, name: ObjectName) -> None:
+        """Let the next sync() cover an object of an earlier process, and all its folders."""
+        self.touch(name)
+        with self._lock:
+            self._folders_dirty.add(self.folder)
+
     def keep(self, name: ObjectName, data: Buffer) -> None:
         """Keep a copy of an object of the remote in the cache.
 
