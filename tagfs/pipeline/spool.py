@@ -21,7 +21,7 @@ from tagfs.errors import FileError, Integrity
 from tagfs.model import ObjectName, Part
 from tagfs.pipeline.disk import REAL, Buffer, Disk, sync_file
 from tagfs.vault.keys import KeyRing
-from tagfs.vault.objects import verify_part
+from tagfs.vault.objects import HEAD, verify_part
 
 RESERVE = 512 * 1024 * 1024
 """Bytes left free on the disk, or one fiftieth of it where that is less."""
@@ -101,9 +101,16 @@ class Spool:
             return self.disk.create(path)
 
     def close_part(self, name: ObjectName, fd: int) -> None:
-        """Close a descriptor of open_part() and take note that the object is to be synced."""
+        """Close a descriptor of open_part() and take note that the object is to be synced.
+
+        A file without even a head is removed: its writer gave up before it had a name for it.
+        """
+        begun = os.fstat(fd).st_size >= HEAD
         self.disk.close(fd)
-        self.touch(name)
+        if begun:
+            self.touch(name)
+        else:
+            self.remove(name)
 
     def touch(self, name: ObjectName) -> None:
         """Let the next sync() bring an object to stable storage, its entry included."""
