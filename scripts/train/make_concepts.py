@@ -40,6 +40,7 @@ class Table:
     left_out: set[str] = field(default_factory=set)
     not_synonyms: set[str] = field(default_factory=set)
     senses: dict[str, str] = field(default_factory=dict)
+    added: list[str] = field(default_factory=list)
 
 
 def fold(word: str) -> str:
@@ -82,6 +83,8 @@ def read_table(path: Path) -> Table:
             table.left_out.update(rest.split())
         elif kind == "~":
             table.not_synonyms.update(fold(w.strip()) for w in rest.split("|"))
+        elif kind == "!":
+            table.added += rest.split()
         elif kind == "@":
             synset, _, label = rest.partition(" ")
             table.senses[label] = synset
@@ -120,7 +123,7 @@ def graph(leaves: list[str], synsets: dict[str, Synset], table: Table) -> dict[s
         return list(dict.fromkeys(result))
 
     parents: dict[str, list[str]] = {}
-    todo = list(leaves)
+    todo = [*leaves, *table.added]
     while todo:
         synset = todo.pop()
         if synset not in parents:

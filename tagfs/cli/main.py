@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 
 from tagfs import __version__
-from tagfs.cli import asking, importing, mounting, vaults
+from tagfs.cli import asking, importing, models, mounting, vaults
 from tagfs.cli.paths import log_file
 from tagfs.errors import TagfsError, Unfinished, Usage
 from tagfs.mount.log import describe
@@ -41,6 +41,7 @@ for command in (
     importing.import_,
     asking.search,
     asking.verify,
+    models.models,
     vaults.passwd,
 ):
     tagfs.add_command(command)

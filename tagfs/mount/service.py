@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import trio
 
-from tagfs.errors import Usage
+from tagfs.errors import Integrity, Usage
 from tagfs.mount.messages import Call, Progress
 from tagfs.pipeline.gallery import Gallery
 from tagfs.pipeline.importing import import_paths
 from tagfs.pipeline.opening import open_gallery
 from tagfs.pipeline.state_dir import StateDir, write_file
+from tagfs.recognise.interpreter import NoInterpreter
+from tagfs.recognise.packs import PackMissing
+from tagfs.recognise.recogniser import recogniser
 from tagfs.vault.slots import Passphrase, Secret
 from tagfs.views.search import search
 from tagfs.views.tree import Tree
@@ -79,5 +82,23 @@ async def open_service(
     state: Path, secret: Secret, recognising: bool = True
 ) -> AsyncIterator[Service]:
     """Open the gallery of a state directory; ``recognising`` False leaves new photos unseen."""
-    async with open_gallery(state, secret) as gallery:
+    async with AsyncExitStack() as stack:
+        looks = None
+        why = "off"
+        if recognising:
+            try:
+                looks = await stack.enter_async_context(recogniser())
+            except (PackMissing, NoInterpreter, Integrity) as e:
+                why = str(e)
+        gallery = await stack.enter_async_context(
+            open_gallery(
+                state,
+                secret,
+                recogniser=looks,
+                no_recogniser=why,
+                jobs=looks.jobs if looks is not None else 1,
+            )
+        )
+        if looks is None and recognising:
+            gallery.event(why)
         yield Service(state, gallery)

@@ -1,0 +1,144 @@
+"""What daemon and worker say to each other: length-prefixed CBOR, every length bounded.
+
+A request is a head and the picture's bytes behind it; an answer is one map. The daemon trusts
+nothing that a worker says: a worker has read whatever somebody sent.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import cbor2
+
+from tagfs.errors import Integrity
+from tagfs.model import Facts, Scored, TagId
+from tagfs.vault.ops import decode_facts, encode_facts
+
+MAX_PICTURE = 256 * 1024 * 1024
+"""Bytes of a picture that is looked at; larger ones are kept and called too large."""
+MAX_HEAD = 4096
+MAX_ANSWER = 1024 * 1024
+MAX_TAGS = 4096
+NO_FACTS = Facts()
+_LENGTH = struct.Struct(">I")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One picture to look at. ``now`` is in seconds since 1970."""
+
+    media_type: str
+    now: float
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a worker answers; all empty when it says that it is ready."""
+
+    tags: tuple[Scored, ...] = ()
+    scores: tuple[Scored, ...] = ()
+    embedding: bytes = b""
+    thumbnail: bytes = b""
+    facts: Facts = NO_FACTS
+    unreadable: str | None = None
+
+
+def request_head(media_type: str, size: int, now: float) -> bytes:
+    """Return what goes before the bytes of a picture."""
+    head = cbor2.dumps([media_type, size, now])
+    return _LENGTH.pack(len(head)) + head
+
+
+def read_request(source: BinaryIO) -> Request | None:
+    """Read one request; None at the end."""
+    head = _read_block(source, MAX_HEAD)
+    if head is None:
+        return None
+    media_type, size, now = cbor2.loads(head)
+    if not 0 <= size <= MAX_PICTURE:
+        raise Integrity("A request is too long.")
+    data = source.read(size)
+    return None if len(data) != size else Request(media_type, now, data)
+
+
+def write_result(target: BinaryIO, result: Result) -> None:
+    """Write one answer."""
+    body = cbor2.dumps(
+        {
+            1: [[s.tag, s.confidence] for s in result.tags],
+            2: [[s.tag, s.confidence] for s in result.scores],
+            3: result.embedding,
+            4: result.thumbnail,
+            5: encode_facts(result.facts),
+            6: result.unreadable,
+        }
+    )
+    target.write(_LENGTH.pack(len(body)) + body)
+    target.flush()
+
+
+def answer_length(prefix: bytes) -> int:
+    """Return how long the answer behind these four bytes is; raises Integrity."""
+    (length,) = _LENGTH.unpack(prefix)
+    if length > MAX_ANSWER:
+        raise Integrity("A worker's answer is too long.")
+    return int(length)
+
+
+def read_answer(body: bytes) -> Result:
+    """Read an answer; raises Integrity for anything but a well-formed one."""
+    try:
+        raw = cbor2.loads(body)
+        unreadable = raw[6]
+        if unreadable is not None and not (isinstance(unreadable, str) and len(unreadable) <= 256):
+            raise ValueError("reason")
+        return Result(
+            _scored(raw[1]),
+            _scored(raw[2]),
+            _blob(raw[3], 64 * 1024),
+            _blob(raw[4], 256 * 1024),
+            decode_facts(raw[5]),
+            unreadable,
+        )
+    except (
+        cbor2.CBORDecodeError,
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+    ) as e:
+        raise Integrity(f"A worker's answer is malformed ({type(e).__name__}).") from e
+
+
+def _read_block(source: BinaryIO, limit: int) -> bytes | None:
+    prefix = source.read(4)
+    if len(prefix) < 4:
+        return None
+    (length,) = _LENGTH.unpack(prefix)
+    if length > limit:
+        raise Integrity("A request's head is too long.")
+    return source.read(length)
+
+
+def _scored(raw: Any) -> tuple[Scored, ...]:
+    if not isinstance(raw, list) or len(raw) > MAX_TAGS:
+        raise ValueError("tags")
+    found = []
+    for tag, confidence in raw:
+        if not isinstance(tag, str) or len(tag) > 64 or not isinstance(confidence, float):
+            raise ValueError("tag")
+        if not math.isfinite(confidence) or not 0 <= confidence <= 1.001:
+            raise ValueError("confidence")
+        found.append(Scored(TagId(tag), min(confidence, 1.0)))
+    return tuple(found)
+
+
+def _blob(raw: Any, limit: int) -> bytes:
+    if not isinstance(raw, bytes) or len(raw) > limit:
+        raise ValueError("bytes")
+    return raw

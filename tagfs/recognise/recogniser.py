@@ -1,0 +1,209 @@
+"""The daemon's side of recognition: a few workers, a time limit each, one retry for each photo."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import trio
+
+from tagfs.errors import Integrity
+from tagfs.model import Analysis, Facts
+from tagfs.recognise import packs
+from tagfs.recognise.messages import (
+    MAX_PICTURE,
+    Result,
+    answer_length,
+    read_answer,
+    request_head,
+)
+from tagfs.recognise.packs import PackMissing
+from tagfs.recognise.sniff import DECODABLE
+
+Read = Callable[[int, int], Awaitable[bytes | bytearray | memoryview]]
+
+START_SECONDS = 60.0
+"""A worker that is not ready by then is given up."""
+PHOTO_SECONDS = 30.0
+"""Wall-clock time for one photo, its bytes already sent."""
+PHOTOS_EACH = 500
+"""After so many a worker is replaced: whatever decoders leak stays bounded."""
+STEP = 1024 * 1024
+
+
+class _Failed(Exception):
+    """The worker died, hung or talked nonsense."""
+
+
+class _Worker:
+    """One worker process."""
+
+    def __init__(self, process: trio.Process) -> None:
+        self._process = process
+        self.photos = 0
+
+    @classmethod
+    async def start(cls, pack: packs.Pack) -> _Worker:
+        """Start a worker and wait until it is locked in; raises _Failed."""
+        command = [sys.executable, "-I", "-m", "tagfs.recognise.worker"]
+        process = await trio.lowlevel.open_process(
+            [*command, str(packs.model_path(pack)), pack.name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={},
+            cwd="/",
+            start_new_session=True,
+        )
+        worker = cls(process)
+        with trio.move_on_after(START_SECONDS):
+            try:
+                ready = await worker._answer()
+            except _Failed:
+                await worker.end()
+                raise
+            if ready.unreadable is None:
+                return worker
+            await worker.end()
+            raise PackMissing(f"Photos are not recognised: {ready.unreadable}")
+        await worker.end()
+        raise _Failed
+
+    async def look(self, read: Read, size: int, media_type: str) -> Result:
+        """Send one picture and return the answer; raises _Failed, and what ``read`` raises."""
+        assert self._process.stdin is not None
+        self.photos += 1
+        try:
+            await self._process.stdin.send_all(request_head(media_type, size, time.time()))
+            done = 0
+            while done < size:
+                data = await read(done, min(STEP, size - done))
+                if not data:
+                    raise _Failed
+                await self._process.stdin.send_all(data)
+                done += len(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            raise _Failed from None
+        with trio.move_on_after(PHOTO_SECONDS):
+            return await self._answer()
+        raise _Failed
+
+    async def end(self) -> None:
+        """Kill the process and reap it."""
+        with trio.CancelScope(shield=True):
+            self._process.kill()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    await trio.aclose_forcefully(pipe)
+            await self._process.wait()
+
+    async def _answer(self) -> Result:
+        try:
+            return read_answer(await self._exactly(answer_length(await self._exactly(4))))
+        except Integrity:
+            raise _Failed from None
+
+    async def _exactly(self, size: int) -> bytes:
+        assert self._process.stdout is not None
+        data = b""
+        while len(data) < size:
+            try:
+                piece = await self._process.stdout.receive_some(size - len(data))
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                piece = b""
+            if not piece:
+                raise _Failed
+            data += piece
+        return data
+
+
+class Recogniser:
+    """Looks at pictures with one pack. Make it with ``recogniser``."""
+
+    def __init__(self, pack: packs.Pack, jobs: int) -> None:
+        self._pack = pack
+        self.pack = pack.id
+        self.jobs = jobs
+        self._idle: list[_Worker] = []
+        self._all: set[_Worker] = set()
+        self._slots = trio.CapacityLimiter(jobs)
+
+    async def recognise(self, read: Read, size: int, media_type: str) -> Analysis:
+        """Return what is in a picture of ``size`` bytes that ``read(offset, size)`` gives.
+
+        What cannot be decoded, crashes a worker twice or takes too long is ``unreadable``.
+        Raises what ``read`` raises.
+        """
+        if media_type not in DECODABLE:
+            return self._unreadable(media_type, f"{media_type} is a form that is not decoded")
+        if size > MAX_PICTURE:
+            return self._unreadable(media_type, "larger than 256 MiB")
+        async with self._slots:
+            for _ in range(2):
+                try:
+                    return self._analysis(media_type, await self._once(read, size, media_type))
+                except _Failed:
+                    continue
+        return self._unreadable(media_type, "it made the decoder fail")
+
+    async def _once(self, read: Read, size: int, media_type: str) -> Result:
+        worker = self._idle.pop() if self._idle else await self._start()
+        try:
+            result = await worker.look(read, size, media_type)
+        except BaseException:
+            # It may be in the middle of a request; nothing can be said to it any more.
+            self._all.discard(worker)
+            await worker.end()
+            raise
+        if worker.photos >= PHOTOS_EACH:
+            self._all.discard(worker)
+            await worker.end()
+        else:
+            self._idle.append(worker)
+        return result
+
+    async def _start(self) -> _Worker:
+        worker = await _Worker.start(self._pack)
+        self._all.add(worker)
+        return worker
+
+    async def close(self) -> None:
+        """End every worker."""
+        for worker in self._all:
+            await worker.end()
+        self._all.clear()
+        self._idle.clear()
+
+    def _analysis(self, media_type: str, result: Result) -> Analysis:
+        return Analysis(
+            self.pack,
+            media_type,
+            result.tags,
+            result.scores,
+            result.facts,
+            result.embedding,
+            result.thumbnail,
+            result.unreadable,
+        )
+
+    def _unreadable(self, media_type: str, reason: str) -> Analysis:
+        return Analysis(self.pack, media_type, (), (), Facts(), b"", b"", reason)
+
+
+@asynccontextmanager
+async def recogniser(
+    name: str = packs.DEFAULT, jobs: int | None = None
+) -> AsyncIterator[Recogniser]:
+    """Open a recogniser; raises PackMissing when its weights are not installed."""
+    pack = packs.load(name)
+    await trio.to_thread.run_sync(packs.read_model, pack)
+    found = Recogniser(pack, jobs or max(1, math.ceil((os.cpu_count() or 1) / 2)))
+    try:
+        yield found
+    finally:
+        await found.close()
