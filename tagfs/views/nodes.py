@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import errno
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from typing import Protocol
 from tagfs.catalog.folders import suffixed
 from tagfs.catalog.records import FileRecord
 from tagfs.catalog.state import Change
-from tagfs.model import FileId, FolderId
+from tagfs.errors import FileError
+from tagfs.model import MAX_NAME, FileId, FolderId
 from tagfs.vault.ops import Op
 
 ROOT_INODE = 1
@@ -150,3 +152,11 @@ def unescape(name: bytes) -> str:
     for code, character in (("%2E", "."), ("%2F", "/"), ("%00", "\0"), ("%25", "%")):
         text = text.replace(code, character)
     return text
+
+
+def check_name(name: bytes) -> None:
+    """Raise FileError for what cannot be the name of a new entry."""
+    if len(name) > MAX_NAME:
+        raise FileError(errno.ENAMETOOLONG)
+    if name in (b"", b".", b"..") or b"/" in name or b"\0" in name:
+        raise FileError(errno.EINVAL)

@@ -30,6 +30,7 @@ from tagfs.views.nodes import (
     Spot,
     Text,
     View,
+    check_name,
 )
 from tagfs.views.opened import Opened
 from tagfs.views.tags import Tags
@@ -170,7 +171,7 @@ class Tree:
         """Make a folder, or what a folder stands for in a view."""
         where = self._directory(parent)
         if isinstance(where, Spot):
-            _check_name(name)
+            check_name(name)
             self._commit(self._views[where.view].make_dir(where.path, name))
             return self._inodes.attr(self._child(where, name))
         self._free(where, name)
@@ -221,7 +222,7 @@ class Tree:
         """Move a file or folder: between places of one kind it moves, between kinds it adds."""
         source, target = self._directory(parent), self._directory(new_parent)
         node = self._child(source, name)
-        _check_name(new_name)
+        check_name(new_name)
         there = self._maybe(target, new_name)
         if there is not None and no_replace:
             raise FileError(errno.EEXIST)
@@ -351,7 +352,7 @@ class Tree:
 
     def _free(self, where: Directory, name: bytes) -> None:
         """Raise unless a new entry of this name may be made here."""
-        _check_name(name)
+        check_name(name)
         if isinstance(where, OwnFolder) and where.folder == ROOT:
             if name in RESERVED or name == HIDDEN:
                 raise not_permitted(f"The name {os.fsdecode(name)} is a view's.")
@@ -394,10 +395,3 @@ class Tree:
     def _tell(self, ino: int, name: bytes | None) -> None:
         for listener in self._listeners:
             listener(ino, name)
-
-
-def _check_name(name: bytes) -> None:
-    if len(name) > MAX_NAME:
-        raise FileError(errno.ENAMETOOLONG)
-    if name in (b"", b".", b"..") or b"/" in name or b"\0" in name:
-        raise FileError(errno.EINVAL)
