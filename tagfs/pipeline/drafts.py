@@ -77,7 +77,7 @@ class OpenContent:
         self._ending: tuple[bytes, int, str] | None = None  # of a finish that did not fit
         self._result: Content | DraftSaved | None = None  # of a finish that was not journalled
         self._stuck = False  # a full disk left the pass without a chunk that can be the last
-        self._turn = 0  # counts changes of state, for a read that waits meanwhile
+        self._turn = 0  # counts new beginnings, for a read that waits meanwhile
 
     @classmethod
     def from_draft(cls, contents: Contents, spool: Spool, ring: KeyRing, draft: DraftSaved) -> Self:
@@ -440,7 +440,6 @@ class OpenContent:
         self._stuck = False
         self._head = b""
         self._mirrored = 0
-        self._turn += 1
         self._base = base
         self._reader = self._contents.base_reader(base) if base is not None else None
         self._state = _State.DRAFT

@@ -102,6 +102,7 @@ class _Claim:
     content: Content | None = None
     draft: DraftSaved | None = None
     error: Integrity | None = None
+    bad: list[ObjectName] = field(default_factory=list)  # objects of the content that are not whole
     excused: Position | None = None  # end of the line from which on the bytes may be missing
 
 
@@ -149,7 +150,9 @@ def recover(
             damaged.append(Damage(claim.content.id, claim.error))
         elif claim.position > marked:
             for name in names:
-                if name in sizes:
+                if name in claim.bad:
+                    spool.remove_later(name)  # torn, but the remote has it
+                elif name in sizes:
                     spool.adopt(name)
         if _by(story.settled.get(claim.content.id), end):
             for name in names:
@@ -254,6 +257,7 @@ def _check(
                     raise Integrity(f"Object {part.name.hex()} is missing from the spool.")
             except Integrity as e:
                 claim.error = e
+                claim.bad.append(part.name)
                 excuses.append(story.gone.get(part.name))
         if claim.error is not None and None not in excuses:
             claim.excused = max(e for e in excuses if e is not None)

@@ -66,6 +66,7 @@ class AnyUse(RuleBasedStateMachine):
         self.seed = 0
 
     def teardown(self):
+        self.desk.kill()
         shutil.rmtree(self.root)
 
     @property
@@ -134,6 +135,7 @@ class AnyUse(RuleBasedStateMachine):
 
     @rule()
     def kill_and_start_again(self):
+        self.desk.kill()
         self.desk = Desk(self.root, store=self.desk.store)
         assert self.desk.recovery.ended is None
         assert not self.desk.recovery.damaged

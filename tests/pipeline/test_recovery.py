@@ -41,6 +41,7 @@ class Watched:
 
     def kill(self):
         """Start again on the same disk, with everything that was written in the page cache."""
+        self.desk.kill()
         self.desk = Desk(self.disk.root, self.disk, store=self.desk.store)
         assert self.desk.recovery.ended is None
 
@@ -102,6 +103,8 @@ def cut_and_start(watched, where, events, rng, target):
     assert again.recovery.ended is None, where
     assert again.read(FILES[0])[:7] == b"goes on"
     assert {f: again.read(f) for f in FILES[1:]} == {f: shown[f] for f in FILES[1:]}, where
+    for one in (desk, again):
+        one.kill()
     return end < watched.desk.journal.end
 
 
@@ -117,6 +120,7 @@ def cuts(tmp_path, seeds, each):
             target = tmp_path / f"cut{seed}-{n}"
             shorter += cut_and_start(watched, f"seed {seed}, cut {n}", events, rng, target)
             shutil.rmtree(target)
+        watched.desk.kill()
         shutil.rmtree(tmp_path / f"run{seed}")
     return shorter
 
@@ -167,6 +171,23 @@ def test_bytes_that_were_synced_and_are_gone_are_named_and_the_rest_is_there(tmp
     assert again.read(FILES[2]) == b"\3" * 10
     with pytest.raises(FileError):
         again.read(FILES[1])
+
+
+def test_a_torn_object_that_was_uploaded_is_read_from_the_remote_and_its_copy_goes(tmp_path):
+    desk = Desk(tmp_path)
+    desk.bytes_of(FILES[0]).write(0, b"x" * 2000)
+    desk.release(FILES[0])
+    desk.settle()
+    (part,) = desk.recorded[FILES[0]].parts
+    with open(desk.spool.path(part.name), "r+b") as torn:
+        torn.truncate(500)
+    again = Desk(tmp_path, store=desk.store)
+    assert again.recovery.ended is None
+    assert not again.recovery.damaged
+    assert again.read(FILES[0]) == b"x" * 2000
+    again.sync()
+    assert again.spooled() == set()
+    assert again.spool.open_local(part.name) is None
 
 
 def test_a_pass_interrupted_by_a_crash_leaves_no_object(tmp_path):
