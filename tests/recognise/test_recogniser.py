@@ -1,0 +1,199 @@
+"""The real worker with the real model: right answers, and no harm from whatever it is given."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from pathlib import Path
+
+import pytest
+import trio
+
+from tagfs.model import Analysis
+from tagfs.recognise import packs, taxonomy
+from tagfs.recognise.packs import PackMissing
+from tagfs.recognise.recogniser import Recogniser, recogniser
+from tagfs.recognise.sniff import DECODABLE, sniff
+
+
+@pytest.fixture
+def model() -> packs.Pack:
+    pack = packs.load()
+    if not packs.is_installed(pack):
+        pytest.skip("the default model pack is not installed: run `tagfs models install`")
+    return pack
+
+
+async def look(found: Recogniser, data: bytes, media_type: str | None = None) -> Analysis:
+    async def read(offset: int, size: int) -> bytes:
+        return data[offset : offset + size]
+
+    return await found.recognise(read, len(data), media_type or sniff(data[:64]))
+
+
+def names(analysis: Analysis) -> set[str]:
+    graph = taxonomy.load()
+    return {graph.name(s.tag) or s.tag for s in analysis.tags}
+
+
+@pytest.mark.parametrize(
+    ("photo", "tag"),
+    [
+        ("in_Labrador_retriever.jpg", "dog"),
+        ("in_jeep.jpg", "car"),
+        ("in_banana.jpg", "fruit"),
+        ("in_trailer_truck.jpg", "vehicle"),
+    ],
+)
+def test_a_clear_photo_gets_its_tag(test_data: object, model: object, photo: str, tag: str) -> None:
+    data = (test_data / "data/tagging-dev/photos" / photo).read_bytes()  # type: ignore[operator]
+
+    async def main() -> None:
+        async with recogniser() as found:
+            analysis = await look(found, data)
+            assert tag in names(analysis)
+            assert len(analysis.embedding) == 2 * 1280
+            assert analysis.thumbnail.startswith(b"\xff\xd8")
+            assert analysis.facts.width
+
+    trio.run(main)
+
+
+def test_rubbish_is_unreadable_and_the_next_photo_is_looked_at(
+    test_data: object, model: object
+) -> None:
+    good = (test_data / "data/tagging-dev/photos/in_jeep.jpg").read_bytes()  # type: ignore[operator]
+
+    async def main() -> None:
+        async with recogniser(jobs=1) as found:
+            assert (await look(found, b"\xff\xd8\xff" + os.urandom(1000))).unreadable
+            assert (await look(found, good[: len(good) // 20])).unreadable
+            assert (await look(found, b"", "image/jpeg")).unreadable
+            assert (await look(found, b"x", "application/pdf")).unreadable
+            assert "car" in names(await look(found, good))
+
+    trio.run(main)
+
+
+def test_a_killed_worker_costs_its_photo_one_retry(test_data: object, model: object) -> None:
+    good = (test_data / "data/tagging-dev/photos/in_jeep.jpg").read_bytes()  # type: ignore[operator]
+
+    async def main() -> None:
+        async with recogniser(jobs=1) as found:
+            await look(found, good)
+            (worker,) = found._all
+            worker._process.kill()
+            await worker._process.wait()
+            assert "car" in names(await look(found, good))
+
+    trio.run(main)
+
+
+def hostile(test_data: object) -> list[Path]:
+    folder: Path = test_data / "data/hostile"  # type: ignore[operator]
+    return sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix not in (".md", ".json"))
+
+
+async def survive(files: list[Path]) -> list[str]:
+    """Return what went wrong: a photo that took a worker with it is no success."""
+    troubles = []
+    async with recogniser(jobs=1) as found:
+        for path in files:
+            data = path.read_bytes()
+            kind = sniff(data[:64], path.name.encode())
+            analysis = await look(found, data, kind if kind in DECODABLE else "image/jpeg")
+            if analysis.unreadable == "it made the decoder fail":
+                troubles.append(path.name)
+    return troubles
+
+
+def test_40_hostile_files_harm_nothing(test_data: object, model: object) -> None:
+    files = random.Random(5).sample(hostile(test_data), 40)
+    assert trio.run(survive, files) == []
+
+
+@pytest.mark.long
+def test_every_hostile_file_harms_nothing(test_data: object, model: object) -> None:
+    assert trio.run(survive, hostile(test_data)) == []
+
+
+def test_a_missing_pack_is_said_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAGFS_MODELS", str(tmp_path))
+
+    async def main() -> None:
+        with pytest.raises(PackMissing, match="tagfs models install"):
+            async with recogniser():
+                pass
+
+    trio.run(main)
+
+
+def test_a_damaged_model_is_not_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: packs.Pack
+) -> None:
+    data = bytearray(packs.read_model(model))
+    data[1000] ^= 1
+    monkeypatch.setenv("TAGFS_MODELS", str(tmp_path))
+    packs.model_path(model).write_bytes(data)
+    assert not packs.is_installed(model)
+
+
+def test_the_manifest_names_only_concepts_of_the_graph(model: packs.Pack) -> None:
+    graph = taxonomy.load()
+    classes = set(graph.classes(model.labels))
+    for tag, leaves in model.calibration.evidence.items():
+        assert tag in graph
+        assert set(leaves) <= classes
+    assert all(tag in graph for tag in model.calibration.thresholds)
+
+
+def test_facts_agree_with_exiftool(test_data: object) -> None:
+    """Dates, cameras and positions of the formats set; what differs is printed."""
+    from datetime import datetime
+
+    from tagfs.recognise.decode import Undecodable, decode, prepare
+    from tagfs.recognise.facts import read_facts
+
+    folder: Path = test_data / "data/formats"  # type: ignore[operator]
+    expected = json.loads((folder / "expected.json").read_text())
+    prepare()
+    stated = agreed = 0
+    differences = []
+    for name, told in sorted(expected.items()):
+        data = (folder / name).read_bytes()
+        kind = sniff(data[:64], name.encode())
+        if kind not in DECODABLE:
+            continue
+        try:
+            picture = decode(data, kind)
+        except Undecodable:
+            continue
+        facts = read_facts(
+            picture.exif,
+            picture.xmp,
+            size=(picture.width, picture.height),
+            orientation=picture.orientation,
+            now=datetime(2026, 11, 1),
+        )
+        pairs = []
+        if told.get("date_tag") == "DateTimeOriginal":
+            date = told["date"][:19].replace(":", "-", 2).replace(" ", "T")
+            pairs.append(("date", date, facts.date))
+        if "camera" in told:
+            # exiftool repeats the maker where the model begins with it: "Canon Canon EOS 7D".
+            same = set((facts.camera or "?").split()) <= set(told["camera"].split())
+            pairs.append(("camera", told["camera"], told["camera"] if same else facts.camera))
+        if "lat" in told and (told["lat"] or told["lon"]):
+            seen = facts.place and round(facts.place.latitude, 3)
+            pairs.append(("latitude", round(told["lat"], 3), seen))
+        for what, wanted, seen in pairs:
+            stated += 1
+            agreed += wanted == seen
+            if wanted != seen:
+                differences.append(f"{name}: {what} {seen!r} instead of {wanted!r}")
+    print(f"{agreed} of {stated} agree", *differences, sep="\n")
+    assert stated > 100
+    assert agreed / stated >= 0.97
