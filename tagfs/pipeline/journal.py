@@ -20,77 +20,40 @@ Lengths of lines are in the clear, contents are not. Whole lines are one write(2
 from __future__ import annotations
 
 import errno
-import io
 import os
 import re
-import secrets
-import struct
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Self
 
 from tagfs.crypto.kdf import derive
-from tagfs.crypto.values import OVERHEAD, ValueSealer
 from tagfs.errors import FileError, Integrity
 from tagfs.pipeline.disk import REAL, Disk
+from tagfs.pipeline.lines import (
+    BEGUN,
+    FIRST_LINE,
+    MAX_LINE,
+    START,
+    JournalFile,
+    Line,
+    Position,
+    decode_number,
+    encode_number,
+    has_magic,
+)
 
-MAX_LINE = 16 * 1024 * 1024
-"""Bytes of one payload, at most; a unit has at most 8 MiB."""
+__all__ = ["FILE_LIMIT", "MAX_LINE", "START", "SYNCED", "Line", "LocalJournal", "Position"]
+
 FILE_LIMIT = 64 * 1024 * 1024
 """A file that has grown to this many bytes is followed by another."""
 
 SYNCED = 9
 """Kind of the mark that make_durable() writes: its payload is a position up to which this
 journal, and before it the bytes that its lines name, were synced."""
-_BEGUN = 0xF0  # payload: position of the predecessor, number of the last retired file
 _RETIRED = 0xF1  # payload: number of the last retired file
 
-_MAGIC = b"tagfsLJ1"
-_HEADER = struct.Struct(">8sI16s")
-_LENGTH = struct.Struct(">I")
-_BINDING = struct.Struct(">IQ")
-_POSITION = struct.Struct(">IQ")
-_NUMBER = struct.Struct(">I")
 _FILE_NAME = re.compile(r"[0-9]{8}\.log")
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Position:
-    """The end of a line: (file number, offset behind the line). Later lines compare greater."""
-
-    file: int
-    offset: int
-
-    def encode(self) -> bytes:
-        """Return 12 bytes that compare as positions do."""
-        return _POSITION.pack(self.file, self.offset)
-
-    @classmethod
-    def decode(cls, data: bytes) -> Self:
-        """Read what encode() returned; raises Integrity for another length."""
-        if len(data) != _POSITION.size:
-            raise Integrity("A journal position does not have 12 bytes.")
-        return cls(*_POSITION.unpack(data))
-
-
-START = Position(0, 0)
-"""Before every line."""
-
-Line = tuple[Position, int, bytes]
-"""(end of the line, kind, payload)."""
-
-
-@dataclass(slots=True)
-class _File:
-    """One file that belongs to the journal."""
-
-    number: int
-    path: Path
-    sealer: ValueSealer
-    after: Position  # where it goes on
-    end: int  # bytes that count
 
 
 class LocalJournal:
@@ -109,7 +72,7 @@ class LocalJournal:
         self._limit = limit
         self._lock = threading.Lock()  # append against the snapshots of other threads
         self._syncing = threading.Lock()  # one sync at a time; taken before the other lock
-        self._files: list[_File] = []
+        self._files: list[JournalFile] = []
         self._last_number = 0  # of any file seen, dead ones too
         self._retired = 0
         self._fd: int | None = None
@@ -183,7 +146,7 @@ class LocalJournal:
         Safe from any thread. Raises FileError (ENOSPC, EIO, …) with nothing appended; it may be
         called again. ``kind`` is below 0xF0; ``payload`` has at most 16 MiB.
         """
-        if not 0 < kind < _BEGUN or len(payload) > MAX_LINE:
+        if not 0 < kind < BEGUN or len(payload) > MAX_LINE:
             raise ValueError("no such kind of line, or too long")
         with self._lock:
             if self._broken:
@@ -237,7 +200,7 @@ class LocalJournal:
             done = [f.number for f in files if Position(f.number, f.end) <= before]
             if not done or self._fd is None:
                 return
-            at = self._write(_RETIRED, _NUMBER.pack(done[-1]))
+            at = self._write(_RETIRED, encode_number(done[-1]))
             self._retired = done[-1]
             self._to_retire = (at, self._retired)
             self._files = [f for f in self._files if f.number > self._retired]
@@ -259,9 +222,9 @@ class LocalJournal:
         for file, limit in files:
             if file.number < after.file:
                 continue
-            for offset, kind, payload in self._lines(file, limit):
+            for offset, kind, payload in file.lines(limit):
                 position = Position(file.number, offset)
-                if payload is not None and kind < _BEGUN and position > after:
+                if payload is not None and kind < BEGUN and position > after:
                     yield position, kind, payload
 
     def close(self) -> None:
@@ -282,22 +245,19 @@ class LocalJournal:
             self._flush_path(self._files[-1])
             self._synced = self._end
         number = self._last_number + 1
-        salt = secrets.token_bytes(16)
-        path = self._folder / f"{number:08d}.log"
-        file = _File(number, path, ValueSealer(self._secret, number, salt), self._end, 0)
-        head = _HEADER.pack(_MAGIC, number, salt)
-        first = _seal(file, _BEGUN, self._end.encode() + _NUMBER.pack(self._retired))
+        file = JournalFile.begin(self._folder, number, self._secret)
+        first = file.first(self._end, self._retired)
         self._last_number = number  # a number that failed half-way is not tried again
         try:
-            fd = self._disk.create(path)
+            fd = self._disk.create(file.path)
             try:
-                self._disk.pwrite(fd, head + first, 0)
+                self._disk.pwrite(fd, first, 0)
             except OSError:
                 self._disk.close(fd)
                 raise
         except OSError as e:
             raise _refused(e) from e
-        file.end = len(head) + len(first)
+        file.after, file.end = self._end, len(first)
         self._fd = fd
         self._files.append(file)
         self._end = Position(number, file.end)
@@ -305,7 +265,7 @@ class LocalJournal:
     def _write(self, kind: int, payload: bytes) -> Position:
         file, fd = self._files[-1], self._fd
         assert fd is not None
-        line = _seal(file, kind, payload)
+        line = file.seal(kind, payload)
         try:
             self._disk.pwrite(fd, line, file.end)
         except OSError as e:
@@ -325,7 +285,7 @@ class LocalJournal:
             self._disk.close(fd)
         self._synced = max(self._synced, self._end)
 
-    def _flush_path(self, file: _File) -> None:
+    def _flush_path(self, file: JournalFile) -> None:
         try:
             fd = self._disk.open(file.path)
         except OSError as e:
@@ -357,14 +317,15 @@ class LocalJournal:
 
     def _load(self) -> None:
         names = sorted(n for n in os.listdir(self._folder) if _FILE_NAME.fullmatch(n))
-        found: dict[int, _File] = {}
+        found: dict[int, JournalFile] = {}
         for name in names:
             self._last_number = max(self._last_number, int(name[:8]))
-            file = self._open_file(self._folder / name, int(name[:8]))
-            if file is not None:
-                found[file.number] = file
+            opened = JournalFile.open(self._folder / name, self._secret)
+            if opened is not None:
+                found[opened[0].number] = opened[0]
+                self._retired = max(self._retired, opened[1])
         if not found:
-            if any(_has_magic(self._folder / n) for n in names):
+            if any(has_magic(self._folder / n) for n in names):
                 # The first line shares a disk sector with the magic: this is no torn write.
                 raise Integrity(
                     "No line of the local journal opens: it belongs to another vault or is "
@@ -395,133 +356,40 @@ class LocalJournal:
         self._end = Position(newest.number, newest.end)
         self._unlink_retired(self._retired)
 
-    def _open_file(self, path: Path, number: int) -> _File | None:
-        """Return a file if its first line opens: otherwise it was never begun properly."""
-        with open(path, "rb") as stream:
-            head = stream.read(_HEADER.size)
-        if len(head) != _HEADER.size:
-            return None
-        magic, claimed, salt = _HEADER.unpack(head)
-        if magic != _MAGIC or claimed != number:
-            return None
-        file = _File(number, path, ValueSealer(self._secret, number, salt), START, 0)
-        for _, kind, payload in self._lines(file, None):
-            if kind != _BEGUN or payload is None or len(payload) != 16:
-                return None
-            file.after = Position.decode(payload[:12])
-            self._retired = max(self._retired, *_NUMBER.unpack(payload[12:]))
-            return file if file.after.file < number else None
-        return None
-
-    def _find_end(self, file: _File) -> int:
+    def _find_end(self, file: JournalFile) -> int:
         """Return where the newest file ends: before its first line that does not open.
 
         Unless a later mark says that this line had been synced: then it is damage, and what
         follows it counts.
         """
-        end = good = _HEADER.size
+        end = good = FIRST_LINE
         marked, bad = START, list[int]()
-        for offset, kind, payload in self._lines(file, None):
+        for offset, kind, payload in file.lines(None):
             if payload is None:
                 bad.append(good)
             elif kind == SYNCED:
                 marked = max(marked, Position.decode(payload))
                 if bad and Position(file.number, bad[-1]) < marked:
-                    self.damage += [_damaged(file, b) for b in bad]
+                    self.damage += [file.damaged(b) for b in bad]
                     bad.clear()
             elif kind == _RETIRED and not bad:
-                self._retired = max(self._retired, *_NUMBER.unpack(payload))
+                self._retired = max(self._retired, decode_number(payload))
             if not bad:
                 end = offset
             good = offset
         self.marked = max(self.marked, min(marked, Position(file.number, end)))
         return end
 
-    def _check_whole(self, file: _File) -> None:
-        good = _HEADER.size
-        for offset, kind, payload in self._lines(file, file.end):
+    def _check_whole(self, file: JournalFile) -> None:
+        good = FIRST_LINE
+        for offset, kind, payload in file.lines(file.end):
             if payload is None:
-                self.damage.append(_damaged(file, good))
+                self.damage.append(file.damaged(good))
             elif kind == SYNCED:
                 self.marked = max(self.marked, Position.decode(payload))
             good = offset
         if good != file.end:
-            self.damage.append(_damaged(file, good))
-
-    def _lines(self, file: _File, limit: int | None) -> Iterator[tuple[int, int, bytes | None]]:
-        """Yield (end offset, kind, payload), payload None for bytes that are no line.
-
-        Behind such bytes it goes on at the next line that opens, or ends where there is none.
-        """
-        with open(file.path, "rb") as stream:
-            size = os.fstat(stream.fileno()).st_size
-            limit = size if limit is None else min(limit, size)
-            offset, index = _HEADER.size, 0
-            while offset < limit:
-                stream.seek(offset)
-                line = _read_line(file, stream, limit - offset, index)
-                if line is None:
-                    gap = self._find_line(file, stream, offset, limit)
-                    if gap is None:
-                        return
-                    offset, index = gap
-                    yield offset, 0, None
-                else:
-                    length, kind, payload = line
-                    offset += length
-                    index += 1
-                    yield offset, kind, payload
-
-    def _find_line(
-        self, file: _File, stream: BinaryIO, offset: int, limit: int
-    ) -> tuple[int, int] | None:
-        """Return (offset, index) of the first line behind ``offset`` that opens.
-
-        Found by the number and the upper half of the counter that every sealed line begins with.
-        """
-        stream.seek(offset)
-        rest = stream.read(limit - offset)
-        pattern = _NUMBER.pack(file.number) + bytes(4)
-        at = rest.find(pattern, _LENGTH.size + 1)
-        while at >= 0:
-            start = at - _LENGTH.size
-            index = int.from_bytes(rest[at + 4 : at + 12], "big")
-            if _read_line(file, io.BytesIO(rest[start:]), len(rest) - start, index):
-                return offset + start, index
-            at = rest.find(pattern, at + 1)
-        return None
-
-
-def _read_line(
-    file: _File, stream: BinaryIO, limit: int, index: int
-) -> tuple[int, int, bytes] | None:
-    """Read one line: (bytes it takes, kind, payload), or None when it does not open."""
-    head = stream.read(min(limit, _LENGTH.size))
-    if len(head) != _LENGTH.size:
-        return None
-    (length,) = _LENGTH.unpack(head)
-    if not OVERHEAD < length <= min(MAX_LINE + OVERHEAD + 1, limit - _LENGTH.size):
-        return None
-    try:
-        plain = file.sealer.open(stream.read(length), _BINDING.pack(file.number, index))
-    except Integrity:
-        return None
-    return _LENGTH.size + length, plain[0], plain[1:]
-
-
-def _seal(file: _File, kind: int, payload: bytes) -> bytes:
-    binding = _BINDING.pack(file.number, file.sealer.uses)
-    sealed = file.sealer.seal(bytes((kind,)) + payload, binding)
-    return _LENGTH.pack(len(sealed)) + sealed
-
-
-def _has_magic(path: Path) -> bool:
-    with open(path, "rb") as stream:
-        return stream.read(len(_MAGIC)) == _MAGIC
-
-
-def _damaged(file: _File, offset: int) -> Integrity:
-    return Integrity(f"Local journal file {file.path.name} is damaged at byte {offset}.")
+            self.damage.append(file.damaged(good))
 
 
 def _refused(e: OSError) -> FileError:
