@@ -17,23 +17,22 @@ from __future__ import annotations
 
 import enum
 import errno
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Self
 
 import trio
 
-from tagfs.crypto.chunked import TAG
 from tagfs.errors import FileError, Integrity
-from tagfs.model import CHUNK, PART, Content, FileId, ObjectName, Part
+from tagfs.model import CHUNK, Content, FileId
 from tagfs.pipeline.contents import ContentReader, Contents, damaged, refused
 from tagfs.pipeline.disk import Buffer
+from tagfs.pipeline.first_pass import FirstPass
 from tagfs.pipeline.notes import UNRECORDED, Base, DraftSaved
 from tagfs.pipeline.scratch import Piece, Scratch
 from tagfs.pipeline.spool import Spool
 from tagfs.vault.keys import KeyRing
-from tagfs.vault.objects import HEAD, ContentWriter, read_head, stored_size
+from tagfs.vault.objects import ContentWriter
 
 STEP = 1024 * 1024
 """Bytes that are re-sealed between two chances for other tasks."""
@@ -66,17 +65,14 @@ class OpenContent:
         self._state = _State.CLEAN
         self._base: Base | None = Base(base, base.size) if base is not None else None
         self._reader = contents.reader(base) if base is not None else None
-        self._writer: ContentWriter | None = None
+        self._pass: FirstPass | None = None
         self._scratch: Scratch | None = None
         self._size = base.size if base is not None else 0
         self._dirty = False
         self._named = False  # whether a note names the objects of the pass
         self._scratch_named = False
         self._mirrored = 0  # bytes of the pass that its scratch log has the tail up to
-        self._head = b""  # first bytes of a pass, to tell its type from
-        self._ending: tuple[bytes, int, str] | None = None  # of a finish that did not fit
         self._result: Content | DraftSaved | None = None  # of a finish that was not journalled
-        self._stuck = False  # a full disk left the pass without a chunk that can be the last
         self._turn = 0  # counts new beginnings, for a read that waits meanwhile
 
     @classmethod
@@ -123,8 +119,8 @@ class OpenContent:
             assert self._reader is not None
             return self._reader.read_now(offset, size)
         out = memoryview(bytearray(size))
-        if self._state is _State.PASS:
-            self._read_pass(offset, out)
+        if self._pass is not None:
+            self._pass.read_into(offset, out)
             return out
         for piece in self._pieces(offset, size):
             target = out[piece.start - offset : piece.end - offset]
@@ -197,11 +193,10 @@ class OpenContent:
             raise FileError(errno.EFBIG, "A file has at most 32 TiB.")
         self._spool.reserve(size)
         try:
-            if self._state is _State.PASS and offset == self._size and self._may_go_on():
-                self._append(data)
+            if self._pass is not None and offset == self._size and self._pass.may_go_on:
+                self._append(self._pass, data)
             elif self._state is _State.CLEAN and offset == 0 and self._size == 0:
-                self._begin_pass()
-                self._append(data)
+                self._append(self._begin_pass(), data)
             else:
                 self._to_draft()
                 self._write_scratch(offset, data)
@@ -251,8 +246,10 @@ class OpenContent:
             self.forget()
             return None
         try:
-            if self._state is _State.PASS and not self._stuck:
-                return self._finish_pass(name, mtime_ns, media_type_of)
+            if self._pass is not None and self._pass.may_finish:
+                content = self._pass.finish(name, mtime_ns, media_type_of)
+                self._become(content)
+                return content
             self._to_draft()
         except OSError as e:
             raise refused(e) from e
@@ -265,15 +262,14 @@ class OpenContent:
         are to be synced by spool and scratch logs, then the line. Raises FileError.
         """
         try:
-            if self._state is not _State.PASS:
+            if self._pass is None:
                 self._to_draft()
                 return self._saved()
-            base, sealed = self._pass_base()
-            self._mirror(base, sealed)
+            base = self._mirror(self._pass)
         except OSError as e:
             raise refused(e) from e
         self._named = self._scratch_named = True
-        for name in self._pass_names():
+        for name in self._pass.names():
             self._spool.touch(name)
         assert self._scratch is not None
         return DraftSaved(self.file, self._scratch.id, self._scratch.length, self._size, base)
@@ -307,54 +303,18 @@ class OpenContent:
 
     # -- a first pass ----------------------------------------------------------------------
 
-    def _begin_pass(self) -> None:
+    def _begin_pass(self) -> FirstPass:
         self._leave_all()
-        self._writer = ContentWriter(self._ring, self._spool.open_part, self._spool.close_part)
         self._state = _State.PASS
+        self._pass = FirstPass(self._spool, self._ring)
+        return self._pass
 
-    def _append(self, data: Buffer) -> None:
-        writer = self._writer
-        assert writer is not None
-        if self._size < CHUNK:
-            self._head += bytes(memoryview(data)[: CHUNK - self._size])
+    def _append(self, first: FirstPass, data: Buffer) -> None:
         self._dirty = True
         try:
-            writer.append(data)
-        except OSError:
-            # The latest chunk is held back so that it can be sealed as the last one. When it was
-            # sealed as another and could not be written, nothing can end the pass any more.
-            self._stuck = not writer.tail() and writer.size % PART != 0
-            raise
+            first.append(data)
         finally:
-            self._size = writer.size
-            if len(self._head) > self._size:
-                self._head = self._head[: self._size]
-
-    def _may_go_on(self) -> bool:
-        return self._ending is None and not self._stuck
-
-    def _read_pass(self, offset: int, out: memoryview) -> None:
-        assert self._writer is not None
-        try:
-            if self._writer.read_into(offset, out) != len(out):
-                raise Integrity("An object that is being written is cut short.")
-        except Integrity as e:
-            raise damaged(e) from None
-        except OSError as e:
-            raise FileError(errno.EIO, f"The state directory cannot be read: {e.strerror}.") from e
-
-    def _finish_pass(
-        self, name: bytes, mtime_ns: int, media_type_of: Callable[[bytes], str]
-    ) -> Content:
-        writer = self._writer
-        assert writer is not None
-        if self._ending is None:
-            self._ending = (name, mtime_ns, media_type_of(self._head))
-        # The same trailer as at the first try: each is sealed once.
-        content = writer.finish(*self._ending)
-        self._writer = None
-        self._become(content)
-        return content
+            self._size = first.size
 
     def _become(self, content: Content) -> None:
         """Be clean over a content; a scratch log that a note names stays for the caller."""
@@ -366,50 +326,18 @@ class OpenContent:
             if not named:
                 self._contents.scratches.remove(scratch.id)
 
-    def _pass_names(self) -> list[ObjectName]:
-        return self._writer.names() if self._writer is not None else []
-
-    def _pass_base(self) -> tuple[Base | None, int]:
-        """Return the pass so far as a base, and how many of its bytes that has.
-
-        Only whole chunks count that are in the files and are surely not last ones.
-        """
-        names = self._pass_names()
-        if not names:
-            return None, 0
-        rest = self._size - (len(names) - 1) * PART
-        last = self._spool.open_part(names[-1])
-        try:
-            on_disk = max(0, os.fstat(last).st_size - HEAD) // (CHUNK + TAG)
-        finally:
-            self._spool.disk.close(last)
-        chunks = max(0, min((rest - 1) // CHUNK, on_disk))
-        if not chunks:
-            names.pop()
-        if not names:
-            return None, 0
-        parts = tuple(self._as_whole(name) for name in names)
-        content = Content(UNRECORDED, len(parts) * PART, "application/octet-stream", parts)
-        if chunks:
-            size = (len(parts) - 1) * PART + chunks * CHUNK
-            return Base(content, size, (names[-1],)), size
-        return Base(content, len(parts) * PART), len(parts) * PART
-
-    def _as_whole(self, name: ObjectName) -> Part:
-        """Describe an unfinished object as if it were a part of 32 MiB: its chunks open so."""
-        epoch, salt, commitment = read_head(name, self._spool.pread(name, 0, HEAD))
-        return Part(name, epoch, salt, commitment, PART, stored_size(PART))
-
-    def _mirror(self, base: Base | None, sealed: int) -> None:
-        """Copy what the base does not have into the scratch log of the pass."""
+    def _mirror(self, first: FirstPass) -> Base | None:
+        """Copy the tail of the pass, which its base does not have, into a scratch log."""
+        base, sealed = first.base()
         scratch = self._own_scratch(0)
         scratch.lie_over(sealed)
         begin = max(sealed, self._mirrored)
         if begin < self._size:
             tail = memoryview(bytearray(self._size - begin))
-            self._read_pass(begin, tail)
+            first.read_into(begin, tail)
             self._write_all(scratch, begin, tail)
             self._mirrored = self._size
+        return base
 
     # -- a draft ---------------------------------------------------------------------------
 
@@ -425,20 +353,11 @@ class OpenContent:
             self._result = None
             self._state = _State.DRAFT
             return
-        base, sealed = self._pass_base()
-        self._mirror(base, sealed)
-        writer = self._writer
-        assert writer is not None
-        writer.abandon()
-        kept = {part.name for part in base.content.parts} if base is not None else set()
-        for name in writer.names():
-            if name not in kept:  # it has no whole chunk, so no note ever named it
-                self._spool.remove(name)
-        self._writer = None
-        self._ending = None
-        self._result = None
-        self._stuck = False
-        self._head = b""
+        assert self._pass is not None
+        base = self._mirror(self._pass)
+        # An object that is not in this base has no whole chunk, so no note ever named it.
+        self._pass.leave(base)
+        self._pass = None
         self._mirrored = 0
         self._base = base
         self._reader = self._contents.base_reader(base) if base is not None else None
@@ -496,12 +415,11 @@ class OpenContent:
 
     def _leave_all(self) -> None:
         """Be clean and empty. Removes what no note names."""
-        if self._writer is not None:
+        if self._pass is not None:
             if self._named:
-                self._writer.abandon()
+                self._pass.leave_all()
             else:
-                self._contents.discard(self._writer)
-            self._writer = None
+                self._pass.leave(None)
         elif self._base is not None and self._base.content.id == UNRECORDED and not self._named:
             self._remove_objects(self._base.content)
         elif isinstance(self._result, Content):
@@ -521,15 +439,13 @@ class OpenContent:
 
     def _reset(self, base: Base | None, reader: ContentReader | None, size: int) -> None:
         self._base, self._reader, self._size = base, reader, size
+        self._pass = None
         self._state = _State.CLEAN
         self._turn += 1
         self._dirty = False
         self._named = self._scratch_named = False
         self._mirrored = 0
-        self._head = b""
-        self._ending = None
         self._result = None
-        self._stuck = False
 
 
 async def reseal(

@@ -158,8 +158,8 @@ class Desk:
     def kill(self) -> None:
         """Close every descriptor as the end of a process does, and nothing else."""
         for found in self.opened.values():
-            if found._writer is not None:
-                found._writer.abandon()
+            if found._pass is not None:
+                found._pass.leave_all()
             if found._scratch is not None:
                 found._scratch.close()
             if found._reader is not None:
