@@ -20,12 +20,11 @@ from tagfs.model import (
     TagId,
     Word,
 )
+from tagfs.vault.facts import decode_facts, encode_facts
 from tagfs.vault.ops import (
     Field,
     decode_content,
-    decode_facts,
     encode_content,
-    encode_facts,
 )
 
 Dot = tuple[DeviceId, int, int]

@@ -15,7 +15,7 @@ import cbor2
 
 from tagfs.errors import Integrity
 from tagfs.model import Facts, Scored, TagId
-from tagfs.vault.ops import decode_facts, encode_facts
+from tagfs.vault.facts import decode_facts, encode_facts
 
 MAX_PICTURE = 256 * 1024 * 1024
 """Bytes of a picture that is looked at; larger ones are kept and called too large."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self
@@ -106,14 +107,17 @@ def certificate_name(ring: KeyRing, device: DeviceId, epoch: int) -> bytes:
 def certify(
     ring: KeyRing,
     keys: DeviceKeys | Certificate,
-    created_ms: int,
+    created_ms: int | None,
     label: str = "",
     random: Callable[[int], bytes] = secrets.token_bytes,
 ) -> tuple[str, bytes]:
     """Certify a device under the newest epoch; return (remote name, stored bytes).
 
     A rotation certifies the devices that stay again, from their earlier certificates.
+    ``created_ms`` None is now.
     """
+    if created_ms is None:
+        created_ms = time.time_ns() // 1_000_000
     device = keys.device if isinstance(keys, Certificate) else keys.id
     epoch = ring.newest
     body = cbor.encode(

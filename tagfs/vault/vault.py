@@ -1,13 +1,11 @@
 """A vault: a key ring on a store, this device in it, and everybody's journal.
 
-Nothing here knows what units mean. Argon2id runs in a thread; everything else that blocks is
-the store's.
+Nothing here knows what units mean. Argon2id runs in a thread; the store does what else blocks.
 """
 
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable, Sequence
 from typing import Self
 
@@ -112,7 +110,7 @@ class Vault:
             create_header, ring, passphrase, entropy, device, params, random
         )
         vault = cls(store, ring, header, info, device, Memory(), random)
-        await vault._put_only_new(*certify(ring, device, _now(now_ms), label, random))
+        await vault._put_only_new(*certify(ring, device, now_ms, label, random))
         if not await put_next(store, 1, header):
             raise TagfsError(f"Another device is making a vault at {store.where}; join that one.")
         return vault, to_words(entropy)
@@ -196,7 +194,7 @@ class Vault:
         self.device = device
 
     async def _try_enrol(self, device: DeviceKeys, label: str, now_ms: int | None) -> bool:
-        path, stored = certify(self.ring, device, _now(now_ms), label, self._random)
+        path, stored = certify(self.ring, device, now_ms, label, self._random)
         await self._put_only_new(path, stored)
         return await self._put_header(self.ring, with_device(self.info, device))
 
@@ -236,7 +234,7 @@ class Vault:
             ring = self.ring.rotated(self._random)
             for slot in kept.devices:
                 earlier = await self.certificate(slot.device, self.ring.newest.number)
-                path, stored = certify(ring, earlier, _now(now_ms), earlier.label, self._random)
+                path, stored = certify(ring, earlier, now_ms, earlier.label, self._random)
                 await self._put_only_new(path, stored)
             if await self._put_header(ring, kept):
                 return
@@ -396,7 +394,3 @@ class Vault:
             else:
                 low = middle
         return await self._head_at(device, low) if low else None
-
-
-def _now(now_ms: int | None) -> int:
-    return time.time_ns() // 1_000_000 if now_ms is None else now_ms

@@ -1,0 +1,69 @@
+"""Facts of a picture as bounded CBOR: the form that operations and workers' answers share."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tagfs.model import Facts, Place
+
+
+def encode_facts(facts: Facts) -> dict[int, Any]:
+    """Return facts as a CBOR-ready map without the unknown ones."""
+    place = facts.place
+    values = {
+        1: facts.width,
+        2: facts.height,
+        3: facts.orientation,
+        4: facts.date,
+        5: facts.offset,
+        6: facts.camera,
+        7: place and [place.latitude, place.longitude, place.altitude],
+    }
+    return {k: v for k, v in values.items() if v is not None}
+
+
+def decode_facts(raw: dict[int, Any]) -> Facts:
+    """Read what encode_facts wrote; keys of later versions are skipped."""
+    place = raw.get(7)
+    return Facts(
+        width=_optional_int(raw.get(1), 2**31),
+        height=_optional_int(raw.get(2), 2**31),
+        orientation=_optional_int(raw.get(3), 9),
+        date=_optional_text(raw.get(4)),
+        offset=_optional_text(raw.get(5)),
+        camera=_optional_text(raw.get(6)),
+        place=None if place is None else _place(place),
+    )
+
+
+def _optional_int(value: Any, limit: int) -> int | None:
+    return None if value is None else _int(value, limit)
+
+
+def _optional_text(value: Any) -> str | None:
+    return None if value is None else _text(value, 256)
+
+
+def _place(raw: Any) -> Place:
+    latitude, longitude, altitude = raw[:3]
+    height = None if altitude is None else _real(altitude, 1e6)
+    return Place(_real(latitude, 90), _real(longitude, 180), height)
+
+
+def _real(value: Any, limit: float) -> float:
+    if not isinstance(value, (int, float)) or not math.isfinite(value) or abs(value) > limit:
+        raise ValueError("number")
+    return float(value)
+
+
+def _text(value: Any, limit: int) -> str:
+    if not isinstance(value, str) or len(value.encode()) > limit:
+        raise ValueError("text")
+    return value
+
+
+def _int(value: Any, limit: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < limit:
+        raise ValueError("number")
+    return value
