@@ -110,6 +110,8 @@ def prepare(where: str, options: MountOptions) -> None:
             )
         else:
             break
+    if mounted_at(where) is None:
+        _outlast_helper(where)
     try:
         os.makedirs(where, mode=0o700, exist_ok=True)
         found = os.lstat(where)
@@ -124,6 +126,29 @@ def prepare(where: str, options: MountOptions) -> None:
         raise MountError(f"{where} is no directory; name another mountpoint.") from None
     except OSError as error:
         raise MountError(f"{where} cannot be used as a mountpoint: {error.strerror}.") from error
+
+
+def _outlast_helper(where: str) -> None:
+    """Wait until no helper of auto_unmount watches this path for a server that is gone: it would
+    take down the mount that comes next."""
+    for _ in range(100):
+        if not _helper_watches(where):
+            return
+        time.sleep(0.02)
+
+
+def _helper_watches(where: str) -> bool:
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry.name}/cmdline", "rb") as file:
+                words = file.read(65536).split(b"\0")
+        except OSError:
+            continue  # it ended meanwhile
+        if os.path.basename(words[0]).startswith(b"fusermount") and os.fsencode(where) in words:
+            return True
+    return False
 
 
 def _clean(where: str) -> None:
