@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 
 from tagfs.catalog.records import FileRecord
@@ -18,6 +19,8 @@ from tagfs.pipeline.spool import Spool
 from tagfs.recognise.sniff import sniff
 from tagfs.vault.ops import Entity, Field, Op, RecordContent, SetRegister, SetWord
 from tagfs.vault.writing import ContentWriter
+
+log = logging.getLogger(__name__)
 
 VERSION_EVERY_MS = 3_600_000
 """Milliseconds between two old versions kept of a file that is no photo."""
@@ -117,9 +120,8 @@ class Files:
     def settle(self, file: FileRecord, content: Content, mtime_ns: int) -> None:
         """A file holds a sealed content from now on."""
         ops: list[Op] = []
-        known = self._state.photos.get(content.id)
-        duplicate = known is not None and known.content is not None
-        if not duplicate:
+        known = self._state.photos.content(content.id)
+        if known is None:
             ops.append(RecordContent(content))
         old = file.content
         if old is None or old[0] != content.id:
@@ -132,32 +134,40 @@ class Files:
         ops.append(_set(file.id, Field.MTIME, mtime_ns))
         if old is not None and old[0] != content.id:
             ops += self._keep_old(file)
-        self._ledger.commit(ops, by_user=True)
-        if duplicate:
-            self.drop(content)
-        self.forget_draft(file.id)
+        self._commit_final(file.id, ops)
+        self._drop_copy(known, content)
 
     def settle_empty(self, file: FileRecord, mtime_ns: int) -> None:
         """A file is empty from now on."""
         ops: list[Op] = [_set(file.id, Field.MTIME, mtime_ns)]
         if file.content is not None:
             ops = [_set(file.id, Field.CONTENT, None), *ops, *self._keep_old(file)]
+        self._commit_final(file.id, ops)
+
+    def _commit_final(self, file: FileId, ops: list[Op]) -> None:
+        """Journal what a file holds now, which ends its draft."""
+        draft = self._local.draft(file)
         self._ledger.commit(ops, by_user=True)
-        self.forget_draft(file.id)
+        if draft is not None:
+            self._contents.drop_draft(draft)
+
+    def _drop_copy(self, known: Content | None, content: Content) -> None:
+        """Remove a second sealing of a content that is recorded with other parts."""
+        if known is not None and known.parts != content.parts:
+            self.drop(content)
 
     def adopt(self, file: FileId, content: Content | None, ops: list[Op]) -> None:
         """Journal a new file that holds a sealed content (None: empty), with what ``ops`` say."""
         before: list[Op] = []
-        duplicate = False
+        known = None
         if content is not None:
-            known = self._state.photos.get(content.id)
-            duplicate = known is not None and known.content is not None
-            if not duplicate:
+            known = self._state.photos.content(content.id)
+            if known is None:
                 before.append(RecordContent(content))
             before.append(_set(file, Field.CONTENT, (content.id, content.size)))
         self._ledger.commit([*before, *ops])
-        if duplicate and content is not None:
-            self.drop(content)
+        if content is not None:
+            self._drop_copy(known, content)
 
     def writer(self) -> ContentWriter:
         """Return a writer that seals a new content into the spool."""
@@ -171,7 +181,10 @@ class Files:
 
     def save_draft(self, file: FileRecord, draft: DraftSaved, mtime_ns: int) -> None:
         """A file's bytes are in a scratch log until they are re-sealed."""
+        older = self._local.draft(file.id)
         self._ledger.note(draft)
+        if older is not None and older.scratch != draft.scratch:
+            self._contents.drop_draft(older)
         if mtime_ns != file.mtime_ns:
             self._ledger.commit([_set(file.id, Field.MTIME, mtime_ns)], by_user=True)
         self._changed()
@@ -198,7 +211,12 @@ class Files:
     def drop(self, content: Content) -> None:
         """Remove a sealed content that no record names, once the journal says so durably."""
         names = tuple(part.name for part in content.parts)
-        self._ledger.note(Dropped(names))
+        try:
+            self._ledger.note(Dropped(names))
+        except FileError as e:
+            # Nothing names these objects; the next start removes them.
+            log.warning("objects stay until the next start: %s", e)
+            return
         for name in names:
             self._spool.remove_later(name)
 

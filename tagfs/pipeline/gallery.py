@@ -170,6 +170,7 @@ class Gallery:
                 if shown is not None and self._unseen(shown.photo):
                     self.looker.enqueue(shown.photo, 0.0)
             self.uploader.wake()
+            self.ledger.dirty = True  # whatever recovery believed is to be synced
             task_status.started()
 
     def _unseen_numbers(self) -> Iterable[int]:

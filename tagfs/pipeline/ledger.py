@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from tagfs.catalog.photos import fold
 from tagfs.catalog.state import Change, State
 from tagfs.catalog.store import CatalogStore
-from tagfs.model import Clock, DeviceId, TagId, UnitId, random_id
+from tagfs.model import Clock, DeviceId, FileId, TagId, UnitId, random_id
 from tagfs.pipeline.journal import LocalJournal, Position
 from tagfs.pipeline.local import LocalContents
 from tagfs.pipeline.notes import (
@@ -153,5 +153,7 @@ class Ledger:
         for op in unit.ops:
             if isinstance(op, RecordContent):
                 self.local.recorded(op.content)
+            elif isinstance(op, SetRegister) and op.field is Field.CONTENT:
+                self.local.drop_draft(FileId(op.id))
         for listener in self._listeners:
             listener(changes, by_user)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from tagfs.catalog.records import FileRecord
+from tagfs.errors import FileError
 from tagfs.model import Content, FileId
 from tagfs.pipeline.drafts import OpenContent
 from tagfs.pipeline.notes import DraftSaved
@@ -93,10 +94,16 @@ class OpenFile:
             self._keeper.settle_empty(record, mtime)
         else:
             result = self.bytes.finish(name, mtime, self._keeper.media_type(name))
-            if isinstance(result, Content):
-                self._keeper.settle(record, result, mtime)
-            elif result is not None:
-                self._keeper.save_draft(record, result, mtime)
+            try:
+                if isinstance(result, Content):
+                    self._keeper.settle(record, result, mtime)
+                elif result is not None:
+                    self._keeper.save_draft(record, result, mtime)
+            except FileError:
+                # The line was not written, so these bytes are still to be journalled.
+                if result is not None:
+                    self.bytes.not_recorded(result)
+                raise
         self._mtime = None
 
     async def fsync(self) -> None:

@@ -60,6 +60,7 @@ class PartWriter:
         self._keys = stream_keys(ring, name, self.epoch, self.salt, KIND_PART, number)
         self._sealed = 0
         self._closed = False
+        self._last: int | None = None  # the chunk that was sealed as the last
         self._held = _NOTHING
         self._own: bytearray | None = None
         self._out: bytearray | None = None
@@ -85,11 +86,11 @@ class PartWriter:
             held = len(self._held)
             if held == CHUNK:
                 full, self._held = self._held, _NOTHING
-                self._seal(full)
+                self._seal_before(full, view)
             elif not held and len(view) > CHUNK:
                 piece, view = view[:CHUNK], view[CHUNK:]
                 self.size += CHUNK
-                self._seal(piece)
+                self._seal_before(piece, view)
             elif not held and len(view) == CHUNK and lasting:
                 # Nobody can change these bytes, so keeping them is as good as a copy.
                 self.size += CHUNK
@@ -174,6 +175,16 @@ class PartWriter:
         self._own[held : held + len(piece)] = piece
         self._held = memoryview(self._own)[: held + len(piece)]
 
+    def _seal_before(self, plain: memoryview, rest: memoryview) -> None:
+        """Seal a chunk that others follow. On a full disk one byte of them is held back, so that
+        there is still a chunk to be marked as the last."""
+        try:
+            self._seal(plain)
+        except OSError:
+            self._hold(0, rest[:1])
+            self.size += 1
+            raise
+
     def _seal(self, plain: memoryview) -> None:
         if self._on_chunk is not None:
             self._on_chunk(plain)
@@ -189,6 +200,8 @@ class PartWriter:
         # Counted before the write: should the write fail, this counter is spent all the same.
         index = self._sealed
         self._sealed += 1
+        if last:
+            self._last = index
         self._keys.seal_into(index, last, plain, out)
         self._write(out, HEAD + index * STEP)
 
@@ -208,7 +221,7 @@ class PartWriter:
 
     def _read_chunk(self, index: int, start: int, target: memoryview) -> None:
         padded = padded_size(self.size)
-        last = self._closed and index == chunk_count(padded) - 1
+        last = index == self._last
         length = padded - index * CHUNK if last else CHUNK
         if self._unwritten is not None and self._unwritten[1] == HEAD + index * STEP:
             stored = self._unwritten[0]

@@ -337,11 +337,6 @@ def test_a_disk_that_fills_up_refuses_writes_and_harms_nothing(tmp_path, full_di
     write_on_a_full_disk(tmp_path, full_disk, monkeypatch)
 
 
-@pytest.mark.xfail(
-    raises=FileError,
-    strict=True,
-    reason="PartWriter cannot read back the last chunk of a part whose write was refused",
-)
 def test_a_disk_that_fills_up_at_the_end_of_a_part_harms_nothing(
     tmp_path, small_parts, full_disk, monkeypatch
 ):
