@@ -74,11 +74,15 @@ def prepare() -> None:
     Image.init()
     Image.MAX_IMAGE_PIXELS = MAX_SIDE * MAX_SIDE  # the limits here are stricter
     warnings.simplefilter("ignore")
-    try:
+    with contextlib.suppress(ImportError):
+        from PIL import AvifImagePlugin
+
+        AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # a worker has one core
+    with contextlib.suppress(ImportError):
         import pillow_heif
-    except ImportError:
-        return
-    pillow_heif.register_heif_opener(thumbnails=False)
+
+        pillow_heif.options.DECODE_THREADS = 1
+        pillow_heif.register_heif_opener(thumbnails=False)
 
 
 def short_name(media_type: str) -> str:
