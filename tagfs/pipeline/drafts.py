@@ -21,21 +21,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Self
 
-import trio
-
-from tagfs.errors import FileError, Integrity
-from tagfs.model import CHUNK, Content, FileId
-from tagfs.pipeline.contents import ContentReader, Contents, damaged, refused
+from tagfs.errors import FileError
+from tagfs.model import Content, FileId, Part
+from tagfs.pipeline.contents import ContentReader, Contents, refused
 from tagfs.pipeline.disk import Buffer
 from tagfs.pipeline.first_pass import FirstPass
 from tagfs.pipeline.notes import UNRECORDED, Base, DraftSaved
-from tagfs.pipeline.scratch import Piece, Scratch
+from tagfs.pipeline.overlay import open_scratch, read, read_now
+from tagfs.pipeline.scratch import Scratch
 from tagfs.pipeline.spool import Spool
 from tagfs.vault.keys import KeyRing
-from tagfs.vault.objects import ContentWriter
 
-STEP = 1024 * 1024
-"""Bytes that are re-sealed between two chances for other tasks."""
 MAX_SIZE = 2**45
 """Bytes of one file, at most (format 1: 2^20 parts of 32 MiB)."""
 
@@ -81,7 +77,7 @@ class OpenContent:
         found = cls(contents, spool, ring, draft.file)
         found._base = draft.base
         found._reader = contents.base_reader(draft.base) if draft.base is not None else None
-        found._scratch = _open_scratch(contents, draft)
+        found._scratch = open_scratch(contents, draft)
         found._named = found._scratch_named = True
         found._size = draft.size
         found._state = _State.DRAFT
@@ -100,11 +96,6 @@ class OpenContent:
         """
         return self._dirty
 
-    @property
-    def scratch_bytes(self) -> int:
-        """Bytes that this file's scratch log takes on the disk."""
-        return self._scratch.length if self._scratch is not None else 0
-
     # -- reading ---------------------------------------------------------------------------
 
     def read_now(self, offset: int, size: int) -> Buffer | None:
@@ -118,21 +109,12 @@ class OpenContent:
         if self._state is _State.CLEAN:
             assert self._reader is not None
             return self._reader.read_now(offset, size)
-        out = memoryview(bytearray(size))
         if self._pass is not None:
+            out = memoryview(bytearray(size))
             self._pass.read_into(offset, out)
             return out
-        for piece in self._pieces(offset, size):
-            target = out[piece.start - offset : piece.end - offset]
-            if piece.base:
-                assert self._reader is not None
-                data = self._reader.read_now(piece.start, piece.end - piece.start)
-                if data is None:
-                    return None
-                target[:] = data
-            else:
-                self._read_piece(piece, target)
-        return out
+        assert self._scratch is not None
+        return read_now(self._scratch, self._reader, offset, size)
 
     async def read(self, offset: int, size: int) -> Buffer:
         """Return bytes after fetching what is absent, short only at the end.
@@ -158,17 +140,9 @@ class OpenContent:
         if self._state is _State.CLEAN:
             return await reader.read(offset, size)
         size = min(size, self._size - offset)
-        out = memoryview(bytearray(size))
         turn = self._turn
-        for piece in self._pieces(offset, size):
-            target = out[piece.start - offset : piece.end - offset]
-            if piece.base:
-                target[:] = await reader.read(piece.start, piece.end - piece.start)
-                if turn != self._turn:
-                    break  # the caller begins anew
-            else:
-                self._read_piece(piece, target)
-        return out
+        assert self._scratch is not None
+        return await read(self._scratch, reader, offset, size, lambda: turn == self._turn)
 
     async def fetch(self) -> None:
         """Bring the recorded content to this machine, so that an edit cannot fail later.
@@ -211,7 +185,8 @@ class OpenContent:
         if size > MAX_SIZE:
             raise FileError(errno.EFBIG, "A file has at most 32 TiB.")
         if size == 0:
-            self._to_empty()
+            self._leave_all()
+            self._dirty = True
             return
         try:
             self._to_draft()
@@ -335,7 +310,7 @@ class OpenContent:
         if begin < self._size:
             tail = memoryview(bytearray(self._size - begin))
             first.read_into(begin, tail)
-            self._write_all(scratch, begin, tail)
+            scratch.write_all(begin, tail)
             self._mirrored = self._size
         return base
 
@@ -374,56 +349,34 @@ class OpenContent:
         self._result = None
         self._dirty = True
         try:
-            self._write_all(self._scratch, offset, data)
+            self._scratch.write_all(offset, data)
         finally:
             self._size = self._scratch.size
-
-    def _write_all(self, scratch: Scratch, offset: int, data: Buffer) -> None:
-        view = memoryview(data)
-        done = 0
-        while done < len(view):
-            done += scratch.write(offset + done, view[done:])
 
     def _saved(self) -> DraftSaved:
         assert self._scratch is not None
         self._dirty = False
         self._scratch_named = True
         self._named = True
-        scratch = self._scratch
-        return DraftSaved(self.file, scratch.id, scratch.length, self._size, self._base)
-
-    def _pieces(self, offset: int, size: int) -> list[Piece]:
-        assert self._scratch is not None
-        return list(self._scratch.pieces(offset, size))
-
-    def _read_piece(self, piece: Piece, target: memoryview) -> None:
-        if piece.extent is None:
-            return  # the buffer is zero already
-        assert self._scratch is not None
-        try:
-            self._scratch.read_extent(piece, target)
-        except Integrity as e:
-            raise damaged(e) from None
-        except OSError as e:
-            raise FileError(errno.EIO, f"The state directory cannot be read: {e.strerror}.") from e
+        log = self._scratch
+        return DraftSaved(self.file, log.id, log.length, self._size, self._base)
 
     # -- nothing ---------------------------------------------------------------------------
 
-    def _to_empty(self) -> None:
-        self._leave_all()
-        self._dirty = True
-
     def _leave_all(self) -> None:
         """Be clean and empty. Removes what no note names."""
+        doomed: tuple[Part, ...] = ()
         if self._pass is not None:
             if self._named:
                 self._pass.leave_all()
             else:
                 self._pass.leave(None)
         elif self._base is not None and self._base.content.id == UNRECORDED and not self._named:
-            self._remove_objects(self._base.content)
+            doomed = self._base.content.parts
         elif isinstance(self._result, Content):
-            self._remove_objects(self._result)
+            doomed = self._result.parts
+        for part in doomed:
+            self._spool.remove(part.name)
         if self._scratch is not None:
             self._scratch.close()
             if not self._scratch_named:
@@ -432,10 +385,6 @@ class OpenContent:
         if self._reader is not None:
             self._reader.close()
         self._reset(None, None, 0)
-
-    def _remove_objects(self, content: Content) -> None:
-        for part in content.parts:
-            self._spool.remove(part.name)
 
     def _reset(self, base: Base | None, reader: ContentReader | None, size: int) -> None:
         self._base, self._reader, self._size = base, reader, size
@@ -446,52 +395,3 @@ class OpenContent:
         self._named = self._scratch_named = False
         self._mirrored = 0
         self._result = None
-
-
-async def reseal(
-    contents: Contents,
-    spool: Spool,
-    ring: KeyRing,
-    draft: DraftSaved,
-    name: bytes,
-    mtime_ns: int,
-    media_type_of: Callable[[bytes], str],
-) -> Content:
-    """Seal a draft, as its note describes it, into a new content in the spool.
-
-    Later changes of the file do not show in it. Lets other tasks run after every 1 MiB; when
-    it is cancelled or fails nothing is left behind. Raises FileError: ENETUNREACH (the base is
-    absent and the remote does not answer), EIO, ENOSPC.
-    """
-    source = OpenContent.from_draft(contents, spool, ring, draft)
-    writer = ContentWriter(ring, spool.open_part, spool.close_part)
-    try:
-        head = b""
-        while (done := writer.size) < source.size:
-            data = await source.read(done, STEP)
-            if len(head) < CHUNK:
-                head += bytes(data[: CHUNK - len(head)])
-            spool.reserve(len(data))
-            writer.append(data)
-            await trio.lowlevel.checkpoint()
-        content = writer.finish(name, mtime_ns, media_type_of(head))
-    except BaseException as e:
-        contents.discard(writer)
-        if isinstance(e, OSError):
-            raise refused(e) from e
-        raise
-    finally:
-        source.close()
-    return content
-
-
-def _open_scratch(contents: Contents, draft: DraftSaved) -> Scratch:
-    base = draft.base.size if draft.base is not None else 0
-    try:
-        scratch = contents.scratches.open(draft.scratch, draft.length, base)
-    except Integrity as e:
-        raise damaged(e) from None
-    if scratch.size != draft.size:
-        scratch.close()
-        raise damaged(Integrity(f"Scratch log {draft.scratch.hex()} does not fit its note."))
-    return scratch

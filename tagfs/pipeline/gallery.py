@@ -18,7 +18,6 @@ from tagfs.catalog.state import Change, PhotoChanged
 from tagfs.errors import FileError, RemoteError
 from tagfs.model import Content, ContentId
 from tagfs.pipeline.contents import Contents
-from tagfs.pipeline.drafts import reseal
 from tagfs.pipeline.files import Files
 from tagfs.pipeline.journal import Position
 from tagfs.pipeline.ledger import Ledger
@@ -26,6 +25,7 @@ from tagfs.pipeline.local import LocalContents
 from tagfs.pipeline.looking import Looker, Looks
 from tagfs.pipeline.names import looks_temporary
 from tagfs.pipeline.recovery import make_durable
+from tagfs.pipeline.resealing import reseal
 from tagfs.pipeline.scratch import Scratches
 from tagfs.pipeline.spool import Spool
 from tagfs.pipeline.uploading import Uploader

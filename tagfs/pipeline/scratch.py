@@ -100,6 +100,13 @@ class Scratch:
             done += length
         return done
 
+    def write_all(self, offset: int, data: Buffer) -> None:
+        """Write bytes of any length, in as many records as they need. Raises OSError."""
+        view = memoryview(data)
+        done = 0
+        while done < len(view):
+            done += self.write(offset + done, view[done:])
+
     def truncate(self, size: int) -> None:
         """Record that the file was cut or stretched (with zeros). Raises OSError."""
         self._append(_RESIZE, size, b"")

@@ -10,7 +10,7 @@ from tagfs.errors import FileError
 from tagfs.model import Content, DeviceId, FileId, ObjectName, UnitId
 from tagfs.pipeline.contents import Contents
 from tagfs.pipeline.disk import REAL, Disk
-from tagfs.pipeline.drafts import OpenContent, reseal
+from tagfs.pipeline.drafts import OpenContent
 from tagfs.pipeline.journal import LocalJournal
 from tagfs.pipeline.notes import (
     DraftDropped,
@@ -24,6 +24,7 @@ from tagfs.pipeline.notes import (
     encode_note,
 )
 from tagfs.pipeline.recovery import make_durable, recover, remove_orphans
+from tagfs.pipeline.resealing import reseal
 from tagfs.pipeline.scratch import Scratches
 from tagfs.pipeline.spool import Spool
 from tagfs.remote.memory import MemoryStore

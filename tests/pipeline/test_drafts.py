@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 from tagfs.crypto import chunked
 from tagfs.errors import FileError
 from tagfs.model import CHUNK, Content
-from tagfs.pipeline import drafts
+from tagfs.pipeline import resealing
 from tagfs.pipeline.disk import RealDisk
 from tagfs.pipeline.notes import DraftSaved
 from tagfs.remote.memory import Fault, Harm, Verb
@@ -264,7 +264,7 @@ def test_an_fsync_in_a_first_pass_does_not_end_it(tmp_path):
         found.write(at, data[at : at + 50_000])
         desk.fsync(FILE)
     assert isinstance(found.finish(b"a.bin", 5, octets), Content)
-    assert found.scratch_bytes == 0
+    assert found._scratch is None
 
 
 def test_an_empty_file_has_no_bytes_to_seal(tmp_path):
@@ -436,7 +436,7 @@ def test_many_fsyncs_of_a_first_pass_write_each_byte_once_more_at_most(tmp_path)
     for n in range(50):
         found.write(n * 1000, b"x" * 1000)
         desk.fsync(FILE)
-    assert found.scratch_bytes < 55_000
+    assert found._scratch.length < 55_000
 
 
 def test_a_read_that_waits_for_the_remote_survives_a_truncation(tmp_path):
@@ -484,7 +484,7 @@ def test_resealing_that_is_cancelled_leaves_nothing_behind(tmp_path):
         with trio.CancelScope() as scope:
             scope.cancel()
             draft = desk.drafts[FILE]
-            await drafts.reseal(desk.contents, desk.spool, RING, draft, b"n", 1, octets)
+            await resealing.reseal(desk.contents, desk.spool, RING, draft, b"n", 1, octets)
         assert scope.cancelled_caught
 
     trio.run(cancelled)
