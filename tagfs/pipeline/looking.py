@@ -14,6 +14,7 @@ from tagfs.catalog.records import PhotoRecord
 from tagfs.catalog.state import State
 from tagfs.errors import FileError, Integrity, RemoteError
 from tagfs.model import Analysis, Content, ContentId
+from tagfs.recognise.packs import PackMissing
 from tagfs.vault.ops import Entity, Field, Op, RecordAnalysis, RecordContent, SetRegister
 from tagfs.vault.packs import PackBuilder
 
@@ -143,8 +144,9 @@ class Looker:
             return await self._recogniser.recognise(
                 self._reader(content), content.size, content.media_type
             )
-        except (FileError, RemoteError, Integrity) as e:
-            # The bytes cannot be read now; the photo stays unseen and is tried at the next start.
+        except (FileError, RemoteError, Integrity, PackMissing) as e:
+            # The bytes cannot be read now, or no worker starts: the photo stays unseen and is
+            # tried at the next start.
             log.warning("photo %s not looked at: %s", photo.id.hex()[:16], type(e).__name__)
             return None
 

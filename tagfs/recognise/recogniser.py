@@ -30,7 +30,7 @@ Read = Callable[[int, int], Awaitable[bytes | bytearray | memoryview]]
 START_SECONDS = 60.0
 """A worker that is not ready by then is given up."""
 PHOTO_SECONDS = 30.0
-"""Wall-clock time for one photo, its bytes already sent."""
+"""Wall-clock time for one photo, its bytes already sent; also for taking in each piece of them."""
 PHOTOS_EACH = 500
 """After so many a worker is replaced: whatever decoders leak stays bounded."""
 STEP = 1024 * 1024
@@ -49,48 +49,60 @@ class _Worker:
 
     @classmethod
     async def start(cls, pack: packs.Pack) -> _Worker:
-        """Start a worker and wait until it is locked in; raises _Failed."""
+        """Start a worker and wait until it is locked in; raises PackMissing when it does not."""
         command = [sys.executable, "-I", "-m", "tagfs.recognise.worker"]
-        process = await trio.lowlevel.open_process(
-            [*command, str(packs.model_path(pack)), pack.name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={},
-            cwd="/",
-            start_new_session=True,
-        )
+        try:
+            process = await trio.lowlevel.open_process(
+                [*command, str(packs.model_path(pack)), pack.name],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={},
+                cwd="/",
+                start_new_session=True,
+            )
+        except OSError as e:
+            raise PackMissing(f"Photos are not recognised: no worker starts ({e}).") from e
         worker = cls(process)
-        with trio.move_on_after(START_SECONDS):
-            try:
+        why = (
+            "Photos are not recognised: no worker gets ready; install tagfs and its packages anew."
+        )
+        try:
+            with trio.move_on_after(START_SECONDS):
                 ready = await worker._answer()
-            except _Failed:
-                await worker.end()
-                raise
-            if ready.unreadable is None:
-                return worker
+                if ready.unreadable is None:
+                    return worker
+                why = f"Photos are not recognised: {ready.unreadable}"
+        except _Failed:
+            pass
+        except BaseException:  # cancelled
             await worker.end()
-            raise PackMissing(f"Photos are not recognised: {ready.unreadable}")
+            raise
         await worker.end()
-        raise _Failed
+        raise PackMissing(why)
 
     async def look(self, read: Read, size: int, media_type: str) -> Result:
         """Send one picture and return the answer; raises _Failed, and what ``read`` raises."""
-        assert self._process.stdin is not None
         self.photos += 1
         try:
-            await self._process.stdin.send_all(request_head(media_type, size, time.time()))
+            await self._send(request_head(media_type, size, time.time()))
             done = 0
             while done < size:
                 data = await read(done, min(STEP, size - done))
                 if not data:
                     raise _Failed
-                await self._process.stdin.send_all(data)
+                await self._send(data)
                 done += len(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             raise _Failed from None
         with trio.move_on_after(PHOTO_SECONDS):
             return await self._answer()
+        raise _Failed
+
+    async def _send(self, data: bytes | bytearray | memoryview) -> None:
+        assert self._process.stdin is not None
+        with trio.move_on_after(PHOTO_SECONDS):  # a worker that is stopped reads nothing
+            return await self._process.stdin.send_all(data)
         raise _Failed
 
     async def end(self) -> None:
@@ -137,7 +149,8 @@ class Recogniser:
         """Return what is in a picture of ``size`` bytes that ``read(offset, size)`` gives.
 
         What cannot be decoded, crashes a worker twice or takes too long is ``unreadable``.
-        Raises what ``read`` raises.
+        Raises what ``read`` raises, and PackMissing when no worker starts any more: the photo
+        is not to blame then.
         """
         if media_type not in DECODABLE:
             return self._unreadable(media_type, f"{media_type} is a form that is not decoded")
@@ -166,6 +179,10 @@ class Recogniser:
         else:
             self._idle.append(worker)
         return result
+
+    async def begin(self) -> None:
+        """Start the first worker; raises PackMissing when there can be none."""
+        self._idle.append(await self._start())
 
     async def _start(self) -> _Worker:
         worker = await _Worker.start(self._pack)
@@ -199,11 +216,16 @@ class Recogniser:
 async def recogniser(
     name: str = packs.DEFAULT, jobs: int | None = None
 ) -> AsyncIterator[Recogniser]:
-    """Open a recogniser; raises PackMissing when its weights are not installed."""
+    """Open a recogniser, its first worker ready.
+
+    Raises PackMissing when the weights are not installed, or no worker can be had: no
+    interpreter, no sandbox. Raises Integrity when the weights are damaged.
+    """
     pack = packs.load(name)
     await trio.to_thread.run_sync(packs.read_model, pack)
     found = Recogniser(pack, jobs or max(1, math.ceil((os.cpu_count() or 1) / 2)))
     try:
+        await found.begin()
         yield found
     finally:
         await found.close()

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import trio
 
+from tagfs.errors import Integrity
 from tagfs.model import Analysis
 from tagfs.recognise import packs, taxonomy
+from tagfs.recognise import recogniser as recogniser_module
 from tagfs.recognise.packs import PackMissing
-from tagfs.recognise.recogniser import Recogniser, recogniser
+from tagfs.recognise.recogniser import Read, Recogniser, recogniser
 from tagfs.recognise.sniff import DECODABLE, sniff
 
 
@@ -25,11 +30,15 @@ def model() -> packs.Pack:
     return pack
 
 
-async def look(found: Recogniser, data: bytes, media_type: str | None = None) -> Analysis:
+def as_read(data: bytes) -> Read:
     async def read(offset: int, size: int) -> bytes:
         return data[offset : offset + size]
 
-    return await found.recognise(read, len(data), media_type or sniff(data[:64]))
+    return read
+
+
+async def look(found: Recogniser, data: bytes, media_type: str | None = None) -> Analysis:
+    return await found.recognise(as_read(data), len(data), media_type or sniff(data[:64]))
 
 
 def names(analysis: Analysis) -> set[str]:
@@ -88,6 +97,137 @@ def test_a_killed_worker_costs_its_photo_one_retry(test_data: object, model: obj
             assert "car" in names(await look(found, good))
 
     trio.run(main)
+
+
+@pytest.mark.parametrize("more", [0, 1024 * 1024], ids=["fits the pipe", "does not"])
+def test_a_stopped_worker_costs_its_photo_one_retry(
+    test_data: object, model: object, monkeypatch: pytest.MonkeyPatch, more: int
+) -> None:
+    """It takes in no bytes and gives no answer: the time limit ends it."""
+    good = (test_data / "data/tagging-dev/photos/in_jeep.jpg").read_bytes()  # type: ignore[operator]
+    monkeypatch.setattr(recogniser_module, "PHOTO_SECONDS", 1.5)
+
+    async def main() -> None:
+        async with recogniser(jobs=1) as found:
+            (worker,) = found._all
+            os.kill(worker._process.pid, signal.SIGSTOP)
+            with trio.fail_after(30):
+                assert "car" in names(await look(found, good + bytes(more)))
+            assert worker not in found._all
+
+    trio.run(main)
+
+
+FAKE = """#!/bin/sh
+exec {python} -I -c '
+import sys
+from tagfs.recognise.messages import Result, read_request, write_result
+{behaviour}
+'
+"""
+
+
+@pytest.fixture
+def fake_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Return what puts a program of few lines in the worker's place."""
+    python = sys.executable
+
+    def put(behaviour: str) -> None:
+        program = tmp_path / "python"
+        program.write_text(FAKE.format(python=python, behaviour=behaviour))
+        program.chmod(0o755)
+        monkeypatch.setattr(recogniser_module.sys, "executable", str(program))
+        monkeypatch.setattr(packs, "read_model", lambda pack: b"")
+
+    return put
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        "sys.exit(1)",
+        "raise ImportError",
+        "write_result(sys.stdout.buffer, Result(unreadable='no sandbox'))",
+        "sys.stdout.write('nonsense, and a lot of it')",
+    ],
+)
+def test_when_no_worker_gets_ready_the_pack_is_as_good_as_missing(
+    fake_worker: Callable[[str], None], behaviour: str
+) -> None:
+    fake_worker(behaviour.replace("'", '"'))
+
+    async def main() -> None:
+        with pytest.raises(PackMissing, match="not recognised"):
+            async with recogniser():
+                pass
+
+    trio.run(main)
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        "sys.exit(0)",
+        "sys.stdout.buffer.write(bytes([255] * 1000)); sys.stdout.flush()",
+        "sys.stdout.buffer.write(bytes([0, 0, 0, 1, 0])); sys.stdout.flush()",
+    ],
+    ids=["dies", "too long", "malformed"],
+)
+def test_a_worker_that_talks_nonsense_makes_its_photo_unreadable(
+    fake_worker: Callable[[str], None], behaviour: str
+) -> None:
+    fake_worker(
+        "write_result(sys.stdout.buffer, Result()); read_request(sys.stdin.buffer)\n" + behaviour
+    )
+
+    async def main() -> None:
+        async with recogniser(jobs=1) as found:
+            analysis = await look(found, b"some bytes", "image/jpeg")
+            assert analysis.unreadable == "it made the decoder fail"
+            assert not found._idle
+
+    trio.run(main)
+
+
+def test_a_failing_read_is_the_callers_and_leaves_no_worker_in_the_middle(
+    fake_worker: Callable[[str], None],
+) -> None:
+    fake_worker("write_result(sys.stdout.buffer, Result()); read_request(sys.stdin.buffer)")
+
+    async def read(offset: int, size: int) -> bytes:
+        raise Integrity("an object does not verify")
+
+    async def main() -> None:
+        async with recogniser(jobs=1) as found:
+            with pytest.raises(Integrity):
+                await found.recognise(read, 100, "image/jpeg")
+            assert not found._all
+
+    trio.run(main)
+
+
+def test_every_picture_of_the_formats_set_is_decoded_behind_the_bars(
+    test_data: object, model: object
+) -> None:
+    """What decodes here decodes in the sandbox, too: no decoder needs what it forbids."""
+    folder: Path = test_data / "data/formats"  # type: ignore[operator]
+    unreadable = []
+
+    async def main() -> int:
+        looked = 0
+        async with recogniser(jobs=1) as found:
+            for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+                data = path.read_bytes()
+                kind = sniff(data[:64], path.name.encode())
+                if kind in DECODABLE:
+                    looked += 1
+                    analysis = await look(found, data, kind)
+                    if analysis.unreadable:
+                        unreadable.append((path.name, analysis.unreadable))
+        return looked
+
+    assert trio.run(main) > 150
+    assert unreadable == [("ultra-hdr.jpg", "truncated JPEG")]
 
 
 def hostile(test_data: object) -> list[Path]:
