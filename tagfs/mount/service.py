@@ -14,9 +14,8 @@ from tagfs.pipeline.gallery import Gallery
 from tagfs.pipeline.importing import import_paths
 from tagfs.pipeline.opening import open_gallery
 from tagfs.pipeline.state_dir import StateDir, write_file
-from tagfs.recognise.interpreter import NoInterpreter
 from tagfs.recognise.packs import PackMissing
-from tagfs.recognise.recogniser import recogniser
+from tagfs.recognise.recogniser import Recogniser, recogniser
 from tagfs.vault.slots import Passphrase, Secret
 from tagfs.views.search import search
 from tagfs.views.tree import Tree
@@ -83,22 +82,20 @@ async def open_service(
 ) -> AsyncIterator[Service]:
     """Open the gallery of a state directory; ``recognising`` False leaves new photos unseen."""
     async with AsyncExitStack() as stack:
-        looks = None
-        why = "off"
+        eyes: Recogniser | None = None
+        why = "not running"
         if recognising:
             try:
-                looks = await stack.enter_async_context(recogniser())
-            except (PackMissing, NoInterpreter, Integrity) as e:
-                why = str(e)
+                eyes = await stack.enter_async_context(recogniser())
+            except (PackMissing, Integrity) as error:
+                why = str(error)
         gallery = await stack.enter_async_context(
             open_gallery(
                 state,
                 secret,
-                recogniser=looks,
+                recogniser=eyes,
                 no_recogniser=why,
-                jobs=looks.jobs if looks is not None else 1,
+                jobs=eyes.jobs if eyes is not None else 1,
             )
         )
-        if looks is None and recognising:
-            gallery.event(why)
         yield Service(state, gallery)
