@@ -14,7 +14,7 @@ from tagfs.catalog.records import FileRecord, PhotoRecord, Sight, TagRecord
 from tagfs.catalog.schema import Table
 from tagfs.catalog.tables import Tables
 from tagfs.catalog.view_names import ViewNames
-from tagfs.model import Content, ContentId, Stamp, TagId, Taxonomy, Word
+from tagfs.model import NEVER, Content, ContentId, Stamp, TagId, Taxonomy, Word
 from tagfs.vault.ops import Field, RecordAnalysis, RecordContent, SetRegister, SetWord
 
 ALL = b"@all"
@@ -138,7 +138,7 @@ class Photos:
         return bool(kept) or self.postings.count(tag.encode()) > 0
 
     def canonical(self, tag: TagId) -> TagId:
-        """Follow merges to the tag that now stands for this one; a cycle ends at its smallest."""
+        """Follow merges to the tag that now stands for this one; in a cycle the later loses."""
         seen = [tag]
         while True:
             record = self._tables.tags.get(seen[-1])
@@ -146,8 +146,13 @@ class Photos:
             if into is None:
                 return seen[-1]
             if into in seen:
-                return min(seen[seen.index(into) :])
+                cycle = seen[seen.index(into) :]
+                return max(cycle, key=lambda t: (self._merged_at(t), t))
             seen.append(TagId(into))
+
+    def _merged_at(self, tag: TagId) -> Stamp:
+        record = self._tables.tags.get(tag)
+        return record.regs.stamp(Field.TAG_MERGED) if record else NEVER
 
     def numbers(self, tags: Iterable[TagId]) -> BitMap:
         """Return the photos that have every one of these tags."""

@@ -232,3 +232,11 @@ def test_merged_tags_show_their_photos_under_the_tag_they_went_into() -> None:
     assert "dog" in bench.tags()
     bench.do(SetRegister(Entity.TAG, b"cat", Field.TAG_MERGED, None))
     assert bench.tags() == {"tabby", "cat", "animal"}
+
+
+def test_of_two_tags_merged_into_each_other_the_later_merge_loses() -> None:
+    bench = Bench()
+    bench.do(SetRegister(Entity.TAG, b"cat", Field.TAG_MERGED, TagId("dog")))
+    bench.do(SetRegister(Entity.TAG, b"dog", Field.TAG_MERGED, TagId("cat")))
+    assert bench.state.photos.canonical(TagId("cat")) == "dog"
+    assert bench.state.photos.canonical(TagId("dog")) == "dog"
