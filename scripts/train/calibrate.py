@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from tagfs.model import TagId
 from tagfs.recognise import packs, taxonomy
 from tagfs.recognise.decode import decode, prepare
-from tagfs.recognise.scoring import Calibration, Scorer
+from tagfs.recognise.scoring import Calibration, Certainty, Scorer, log_odds
 from tagfs.recognise.sniff import sniff
 from tagfs.recognise.worker import Eyes
 
@@ -106,7 +106,7 @@ def fit(photos: Photos, chosen: NDArray[np.intp], scorer: Scorer) -> dict[TagId,
     """Return the thresholds fitted on the photos with these numbers."""
     graph = taxonomy.load()
     column = {tag: i for i, tag in enumerate(scorer.tags)}
-    confidences = np.array([scorer.confidences(p) for p in photos.probabilities[chosen]])
+    confidences = scorer.summed(photos.probabilities[chosen])
     counts = {}
     for word in sorted({w for n in photos.names for w in _complete(photos, n)}):
         tag = graph.find(word)
@@ -127,6 +127,34 @@ def fit(photos: Photos, chosen: NDArray[np.intp], scorer: Scorer) -> dict[TagId,
     return thresholds
 
 
+def fit_certainty(
+    photos: Photos, chosen: NDArray[np.intp], thresholds: dict[TagId, float], scorer: Scorer
+) -> Certainty:
+    """Return the logistic curve of right tags over how far their scores beat the thresholds.
+
+    Fitted by Newton's method on every (photo, concept) that scores above 0.01 and is labelled.
+    """
+    graph = taxonomy.load()
+    column = {tag: i for i, tag in enumerate(scorer.tags)}
+    scores = scorer.summed(photos.probabilities[chosen])
+    margins, right = [], []
+    for row, i in enumerate(chosen):
+        for word in _complete(photos, photos.names[i]):
+            tag = graph.find(word)
+            if tag in thresholds and tag in column and scores[row, column[tag]] > 0.01:
+                pair = np.array([scores[row, column[tag]], thresholds[tag]])
+                score, threshold = log_odds(pair)
+                margins.append(score - threshold)
+                right.append(word in _concepts(photos, photos.names[i]))
+    x = np.stack([np.ones(len(margins)), np.array(margins)], axis=1)
+    y = np.array(right, dtype=np.float64)
+    weights = np.zeros(2)
+    for _ in range(25):
+        p = 1 / (1 + np.exp(-x @ weights))
+        weights += np.linalg.solve((x * (p * (1 - p))[:, None]).T @ x, x.T @ (y - p))
+    return Certainty(float(weights[0]), float(weights[1]))
+
+
 def _complete(photos: Photos, name: str) -> list[str]:
     return list(photos.labels[name].get("complete_over", ()))  # type: ignore[call-overload]
 
@@ -135,10 +163,13 @@ def _concepts(photos: Photos, name: str) -> list[str]:
     return list(photos.labels[name]["concepts"])  # type: ignore[call-overload]
 
 
-def scorer_with(pack: packs.Pack, thresholds: dict[TagId, float]) -> Scorer:
+def scorer_with(
+    pack: packs.Pack, thresholds: dict[TagId, float], certainty: Certainty | None = None
+) -> Scorer:
     """Return a scorer with these thresholds and the evidence above."""
     graph = taxonomy.load()
-    return Scorer(graph.classes(pack.labels), graph, Calibration(thresholds, DEFAULT, evidence()))
+    calibration = Calibration(thresholds, DEFAULT, evidence(), certainty)
+    return Scorer(graph.classes(pack.labels), graph, calibration)
 
 
 def main() -> None:
@@ -146,8 +177,14 @@ def main() -> None:
     raw = json.loads(path.read_text())
     pack = packs.load()
     photos = look(pack)
-    base = scorer_with(replace(pack), {})
-    thresholds = fit(photos, np.arange(len(photos.names)), base)
+    base = scorer_with(pack, {})
+    everything = np.arange(len(photos.names))
+    thresholds = fit(photos, everything, base)
+    certainty = fit_certainty(photos, everything, thresholds, base)
+    raw["certainty"] = {
+        "intercept": round(certainty.intercept, 3),
+        "slope": round(certainty.slope, 3),
+    }
     raw["default_threshold"] = DEFAULT
     raw["evidence"] = {t: list(ids) for t, ids in sorted(evidence().items())}
     raw["thresholds"] = {t: round(v, 2) for t, v in sorted(thresholds.items())}

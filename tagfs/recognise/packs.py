@@ -19,7 +19,7 @@ from tagfs.errors import Integrity, TagfsError, Usage
 from tagfs.model import TagId
 from tagfs.recognise import taxonomy
 from tagfs.recognise.convert import LITE2_STRIDES, efficientnet_lite
-from tagfs.recognise.scoring import Calibration
+from tagfs.recognise.scoring import Calibration, Certainty
 from tagfs.recognise.torchfile import read_tensors
 
 DEFAULT = "default"
@@ -72,6 +72,7 @@ def _parse(raw: dict[str, Any]) -> Pack:
         {TagId(t): float(v) for t, v in raw["thresholds"].items()},
         float(raw["default_threshold"]),
         {TagId(t): tuple(map(TagId, leaves)) for t, leaves in raw["evidence"].items()},
+        Certainty(float(raw["certainty"]["intercept"]), float(raw["certainty"]["slope"])),
     )
     return Pack(
         raw["name"],

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tagfs.model import TagId
-from tagfs.recognise.scoring import Calibration, Scorer
+from tagfs.recognise.scoring import Calibration, Certainty, Scorer, log_odds
 
 LEAVES = [TagId(t) for t in ("tabby", "siamese", "beagle", "skis")]
 
@@ -70,3 +70,34 @@ def test_confidences_are_ordered_and_never_above_one() -> None:
     values = [s.confidence for s in passed]
     assert values == sorted(values, reverse=True)
     assert max(values) == pytest.approx(1.0)
+
+
+def test_certainty_rises_with_the_score_and_is_even_at_the_threshold() -> None:
+    curve = Certainty(0.0, 0.7)
+    scores = np.linspace(0, 1, 50, dtype=np.float32)
+    shares = curve.of(scores, np.full(50, 0.2, dtype=np.float32))
+    assert (np.diff(shares) >= 0).all()
+    assert shares.min() >= 0
+    assert shares.max() <= 1
+    at = np.array([0.2], dtype=np.float32)
+    assert curve.of(at, at)[0] == pytest.approx(0.5)
+    assert np.isfinite(log_odds(np.array([0.0, 1.0, 1.01], dtype=np.float32))).all()
+
+
+def test_confidence_is_by_the_threshold_and_scores_are_as_they_were() -> None:
+    calibration = Calibration({TagId("skis"): 0.1}, 0.5, {}, Certainty(0.0, 1.0))
+    passed, scores = Scorer(LEAVES, Graph(), calibration).score(
+        np.array([0.0, 0.0, 0.6, 0.3], dtype=np.float32)
+    )
+    confidence = {s.tag: s.confidence for s in passed}
+    assert confidence["skis"] > confidence["beagle"] > 0.5  # 0.3 of 0.1 says more than 0.6 of 0.5
+    assert {s.tag: round(s.confidence, 3) for s in scores}["skis"] == 0.3
+
+
+def test_an_ancestor_is_at_least_as_sure_as_what_is_below_it() -> None:
+    calibration = Calibration({TagId("animal"): 0.95}, 0.2, {}, Certainty(0.0, 1.0))
+    passed, _ = Scorer(LEAVES, Graph(), calibration).score(
+        np.array([0.8, 0.0, 0.0, 0.0], dtype=np.float32)
+    )
+    confidence = {s.tag: s.confidence for s in passed}
+    assert confidence["animal"] >= confidence["cat"] >= confidence["tabby"]
