@@ -105,7 +105,7 @@ class Folders:
         if op.field is Field.PLACE:
             # A cycle that ends or begins here decides for its other members too.
             for ident in dict.fromkeys([record.id, *above, *self._chain(record)]):
-                self._show(self.ensure(ident))
+                self._show(ident)
         return True
 
     def add(self, record: FileRecord, op: AddEntry, dot: Dot) -> bool:
@@ -166,36 +166,49 @@ class Folders:
 
     # -- what is shown ---------------------------------------------------------------------
 
-    def _count(self, folder: FolderId, files: int = 0, folders: int = 0) -> None:
+    def _count(self, folder: FolderId, files: int) -> None:
+        self._tally(folder, files=files)
+        self._show(folder)
+
+    def _tally(self, folder: FolderId, files: int = 0, folders: int = 0) -> None:
         record = self.ensure(folder)
         record.files += files
         record.folders += folders
         record.changed = max(record.changed, self.now)
         self._tables.folders.put(folder, record)
-        self._show(record)
 
-    def _show(self, record: FolderRecord) -> None:
-        """List the folder where its place says, or nowhere when it is deleted and empty."""
+    def _show(self, first: FolderId) -> None:
+        """List a folder where its place says, or nowhere when it is deleted and empty.
+
+        What becomes of its parent follows: one that was deleted stands while it lists something.
+        """
+        waiting = [first]
+        while waiting:
+            record = self.ensure(waiting.pop())
+            want, have = self._wanted(record), record.shown
+            if (have and have[:2]) == want:
+                continue
+            if have is not None:
+                record.shown = None
+                self._tables.folders.put(record.id, record)
+                self._unlist(have[0], have[1], FOLDER, record.id)
+                self._tally(have[0], folders=-1)
+                waiting.append(have[0])
+            if want is not None:
+                slot = self._list(want[0], want[1], FOLDER, record.id)
+                record.shown = (want[0], want[1], slot)
+                self._tables.folders.put(record.id, record)
+                self._tally(want[0], folders=1)
+                waiting.append(want[0])
+
+    def _wanted(self, record: FolderRecord) -> tuple[FolderId, bytes] | None:
+        """Return where a folder is to be listed."""
         place = record.place
-        if record.id in (ROOT, UNFILED):
-            return
-        want = None
-        if place is not None and (place[2] or record.files or record.folders):
-            parent = ROOT if self._breaks_cycle(record) else place[0]
-            want = (parent, place[1])
-        have = record.shown
-        if have is not None and want == have[:2]:
-            return
-        if have is not None:
-            record.shown = None
-            self._tables.folders.put(record.id, record)
-            self._unlist(have[0], have[1], FOLDER, record.id)
-            self._count(have[0], folders=-1)
-        if want is not None:
-            slot = self._list(want[0], want[1], FOLDER, record.id)
-            record.shown = (want[0], want[1], slot)
-            self._tables.folders.put(record.id, record)
-            self._count(want[0], folders=1)
+        if place is None or record.id in (ROOT, UNFILED):
+            return None
+        if not (place[2] or record.files or record.folders):
+            return None
+        return (ROOT if self._breaks_cycle(record) else place[0]), place[1]
 
     def _holders(self, folder: FolderId, name: bytes) -> list[tuple[int, bytes, int]]:
         raw = self._tables.store.get(Table.NAME, folder + name)

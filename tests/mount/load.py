@@ -98,6 +98,8 @@ class Load:
             table.pop(path, None)
             table.pop(part, None)  # left over from a kill
         after.files[path] = data
+        if part in self.model.tags:  # writing over a file keeps what was said about it
+            after.tags[path] = set(self.model.tags[part])
         self._may(empty, written)
         (self.root / part).write_bytes(data)
         self.allowed = [written, after]
