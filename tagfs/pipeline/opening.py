@@ -32,6 +32,7 @@ from tagfs.remote.retry import HURRIED, RetryStore
 from tagfs.remote.store import Store
 from tagfs.remote.url import open_store
 from tagfs.vault.ops import decode_unit
+from tagfs.vault.segments import Segment
 from tagfs.vault.slots import Passphrase, Secret, Words
 from tagfs.vault.vault import Vault
 
@@ -249,16 +250,34 @@ def _open_catalog(place: StateDir, key: bytes, journal: LocalJournal) -> Catalog
 
 
 async def _rebuild(gallery: Gallery, vault: Vault, catalog: CatalogStore) -> None:
-    """Build an empty catalog from every device's segments on the remote."""
+    """Build an empty catalog from every device's segments on the remote.
+
+    A unit that is malformed, or whose clock is not above the one before it in its chain, is
+    left out: no device can lock the others out by what it wrote.
+    """
     for certificate in await vault.devices():
-        last = None
+        last, clock = None, -1
         while segments := await vault.read_device(certificate.device, last):
             for segment in segments:
                 for payload in segment.units:
-                    gallery.ledger.learn(decode_unit(payload, certificate.device))
+                    clock = _learn(gallery, segment, payload, clock)
                 last = segment.head
                 vault.memory.note(last)
         await trio.lowlevel.checkpoint()
+
+
+def _learn(gallery: Gallery, segment: Segment, payload: bytes, clock: int) -> int:
+    """Apply one unit of a segment; return the clock that the next one must exceed."""
+    try:
+        unit = decode_unit(payload, segment.device)
+        if unit.hlc <= clock:
+            raise Integrity("A journal unit's clock is not above the one before it.")
+    except Integrity as e:
+        gallery.ledger.event(f"{e} It is left out of segment {segment.seq} of a device.")
+        log.warning("segment %d of device %s: %s", segment.seq, segment.device.hex(), e)
+        return clock
+    gallery.ledger.learn(unit)
+    return unit.hlc
 
 
 async def _close(gallery: Gallery, catalog: CatalogStore, journal: LocalJournal) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import trio
 
-from tagfs.errors import Exists, Integrity, RemoteError
+from tagfs.errors import Exists, FileError, Integrity, RemoteError
 from tagfs.model import Content, ContentId, DeviceId, ObjectName
 from tagfs.pipeline.journal import Position
 from tagfs.pipeline.local import LocalContents
@@ -94,7 +94,7 @@ class Uploader:
             try:
                 await self._round()
                 self._failure = None
-            except (RemoteError, Integrity) as e:
+            except (RemoteError, Integrity, FileError, OSError) as e:
                 self._failure = str(e)
                 log.warning("upload waits: %s", type(e).__name__)
                 await trio.sleep(RETRY)
