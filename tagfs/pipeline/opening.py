@@ -252,32 +252,28 @@ def _open_catalog(place: StateDir, key: bytes, journal: LocalJournal) -> Catalog
 async def _rebuild(gallery: Gallery, vault: Vault, catalog: CatalogStore) -> None:
     """Build an empty catalog from every device's segments on the remote.
 
-    A unit that is malformed, or whose clock is not above the one before it in its chain, is
-    left out: no device can lock the others out by what it wrote.
+    A malformed unit is left out: no device can lock the others out by what it wrote.
     """
     for certificate in await vault.devices():
-        last, clock = None, -1
+        last = None
         while segments := await vault.read_device(certificate.device, last):
             for segment in segments:
                 for payload in segment.units:
-                    clock = _learn(gallery, segment, payload, clock)
+                    _learn(gallery, segment, payload)
                 last = segment.head
                 vault.memory.note(last)
         await trio.lowlevel.checkpoint()
 
 
-def _learn(gallery: Gallery, segment: Segment, payload: bytes, clock: int) -> int:
-    """Apply one unit of a segment; return the clock that the next one must exceed."""
+def _learn(gallery: Gallery, segment: Segment, payload: bytes) -> None:
+    """Apply one unit of a segment, or say that it cannot be."""
     try:
         unit = decode_unit(payload, segment.device)
-        if unit.hlc <= clock:
-            raise Integrity("A journal unit's clock is not above the one before it.")
     except Integrity as e:
         gallery.ledger.event(f"{e} It is left out of segment {segment.seq} of a device.")
         log.warning("segment %d of device %s: %s", segment.seq, segment.device.hex(), e)
-        return clock
+        return
     gallery.ledger.learn(unit)
-    return unit.hlc
 
 
 async def _close(gallery: Gallery, catalog: CatalogStore, journal: LocalJournal) -> None:
