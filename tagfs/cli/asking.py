@@ -76,7 +76,7 @@ def wait(request: Request, mountpoint: str | None, target: str, timeout: float |
 @click.argument("query", nargs=-1, required=True, metavar="QUERY")
 @common()
 def search(request: Request, query: tuple[str, ...]) -> None:
-    """Find photos: `dog beach -person date:2024..2025`, as in the folder search/."""
+    """Find photos: `dog beach -person date:2024..2025`."""
     for word in query:
         if word.startswith("--"):
             raise click.NoSuchOption(word)
@@ -107,7 +107,7 @@ def _confidence(tag: Json) -> float:
 @click.command()
 @common()
 @click.option("--all", "everything", is_flag=True, help="Read every object and check every byte.")
-@click.option("--sample", metavar="P%", help="Read a random part of the objects, 5%.")
+@click.option("--sample", metavar="P%", help="Read so much of the objects, chosen at random; 5%.")
 def verify(request: Request, everything: bool, sample: str | None) -> None:
     """Check the vault: journals entire, objects by presence and size, or by their bytes.
 

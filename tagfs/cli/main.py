@@ -43,7 +43,6 @@ for command in (
     asking.verify,
     models.models,
     vaults.passwd,
-    models.models,
 ):
     tagfs.add_command(command)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -30,7 +31,7 @@ def init(request: Request, remote: str | None) -> None:
         request.answer({"vault": str(state), "remote": where, "recovery_words": words.split()}, "")
         return
     click.echo(recovery_text(words))
-    request.say(f"The vault in {where} is ready; mount it with `tagfs mount ~/Gallery`.")
+    request.say(f"The vault in {where} is ready; mount it with `{mount_line(request)}`.")
     request.say(same_disk_text(where))
 
 
@@ -45,7 +46,7 @@ def join(request: Request, remote: str) -> None:
     run(opening.join, state, remote, passphrase.known(request.source))
     request.answer(
         {"vault": str(state), "remote": remote},
-        f"This machine has joined the vault in {remote}; mount it with `tagfs mount ~/Gallery`.",
+        f"This machine has joined the vault in {remote}; mount it with `{mount_line(request)}`.",
     )
 
 
@@ -79,6 +80,12 @@ def make_vault(state: Path, remote: str, secret: Passphrase) -> str:
     from tagfs.pipeline import opening
 
     return str(run(opening.create, state, remote, secret))
+
+
+def mount_line(request: Request) -> str:
+    """Return the command that mounts the vault that was asked for."""
+    chosen = "" if request.vault is None else f" --vault {shlex.quote(str(request.vault))}"
+    return f"tagfs mount ~/Gallery{chosen}"
 
 
 def recovery_text(words: str) -> str:
