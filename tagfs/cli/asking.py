@@ -124,7 +124,7 @@ def verify(request: Request, everything: bool, sample: str | None) -> None:
     if request.json:
         request.answer(told, "")
     if problems:
-        raise Integrity("\n".join([f"{len(problems)} things do not verify:", *problems]))
+        raise Integrity("\n".join(["This does not verify:", *problems]))
     waiting = f"; {told['waiting']} contents wait to be stored" if told["waiting"] else ""
     request.say(
         f"{told['objects']} objects are there, {told['opened']} of them read and verified, and "

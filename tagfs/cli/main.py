@@ -14,6 +14,7 @@ from tagfs import __version__
 from tagfs.cli import asking, importing, models, mounting, vaults
 from tagfs.cli.paths import log_file
 from tagfs.errors import TagfsError, Unfinished, Usage
+from tagfs.mount.daemon import harden
 from tagfs.mount.log import describe
 from tagfs.mount.messages import innermost
 
@@ -48,7 +49,8 @@ for command in (
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit."""
+    """Run the command line and exit. Keys may be in this process, too: no core dumps."""
+    harden()
     sys.exit(run(arguments))
 
 

@@ -75,7 +75,7 @@ async def _journals(vault: Vault, report: VerifyReport) -> None:
     except Integrity as e:
         report.problems.append(str(e))
     try:
-        report.problems += [str(alarm) for alarm in await vault.check()]
+        report.problems += [alarm.text() for alarm in await vault.check()]
         for certificate in await vault.devices():
             last = None
             while segments := await vault.read_device(certificate.device, last):

@@ -38,13 +38,13 @@ class Alarm:
             there = f"ends at segment {self.found.seq}" if self.found else "is gone"
             return (
                 f"The journal of device {device} was seen up to segment {self.seen.seq}, but on "
-                f"the remote it {there}: it was rolled back or cut. Restore the remote, or accept "
-                "what is there with `tagfs repair --accept`."
+                f"the remote it {there}: it was rolled back or cut. Restore the remote from a "
+                "copy, or join what is there from another state directory."
             )
         return (
             f"Segment {self.seen.seq} of device {device} is not the one that was seen "
             f"({self.seen.hash.hex()[:16]}…): the journal was replaced by another one. "
-            "Restore the remote, or accept what is there with `tagfs repair --accept`."
+            "Restore the remote from a copy, or join what is there from another state directory."
         )
 
 

@@ -36,6 +36,11 @@ class Moves:
         self._check_free = check_free
         self._tell = tell
 
+    def check_writing(self, file: FileRecord) -> None:
+        """Refuse to write to what was deleted: nobody would see the bytes again."""
+        if file.trashed is not None and not file.live:
+            raise not_permitted("What is in the trash cannot be written to; move it out first.")
+
     def check_emptying(self, file: FileRecord, through_view: bool) -> None:
         """Refuse to empty a photo of an own folder by a name in a view.
 

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tagfs.catalog.folders import FOLDER
+from tagfs.catalog.photos import ALL
 from tagfs.catalog.records import FileRecord
 from tagfs.catalog.state import Change, EntryChanged, FileChanged
 from tagfs.errors import FileError, no_entry, not_permitted
@@ -17,6 +18,7 @@ from tagfs.pipeline.names import RESERVED
 from tagfs.vault.ops import AddEntry, Field, Op
 from tagfs.views import acts
 from tagfs.views.everything import Everything
+from tagfs.views.guard import BulkGuard
 from tagfs.views.inodes import Inodes
 from tagfs.views.inside import Inside
 from tagfs.views.moves import Moves
@@ -44,10 +46,7 @@ VIEW_COOKIES = 1 << 41
 
 
 class Tree:
-    """Inodes, names and what changing them means. Nothing here blocks unless it is async.
-
-    Methods raise FileError with the errno for the kernel.
-    """
+    """Inodes, names and what changing them means. Only what is async waits; all raise FileError."""
 
     def __init__(self, gallery: Gallery) -> None:
         self._gallery = gallery
@@ -67,6 +66,7 @@ class Tree:
         self._moves = Moves(
             self._state, self._views, self._ledger.now_ms, self._free, self._ledger.event
         )
+        self._guard = BulkGuard(lambda: self._state.photos.postings.count(ALL), self._ledger.event)
         self._inodes = Inodes(
             self._state, self._files.size_and_mtime, self._inside.text, self._ledger.now_ns
         )
@@ -199,6 +199,7 @@ class Tree:
         """Remove a file from a place; what that means is the place's business."""
         where = self._directory(parent)
         file = self._entry(where, name)
+        self._guard.removing(where.view if isinstance(where, Spot) else None)
         self._commit(self._moves.take(file, where, name))
 
     def rmdir(self, parent: int, name: bytes) -> None:
@@ -275,6 +276,8 @@ class Tree:
         if not isinstance(node, FileNode):
             raise FileError(errno.EISDIR)
         record = self._inodes.record(node.file)
+        if writing:
+            self._moves.check_writing(record)
         if flags & os.O_TRUNC:
             self._moves.check_emptying(record, self._door == (record.id, True))
         handle = await self._files.open_file(record, writing, bool(flags & os.O_TRUNC))

@@ -243,7 +243,7 @@ def test_rollback_truncation_and_fork_are_told_with_device_and_heads(
     text = alarms[0].text()
     assert words in text
     assert DEVICE.id.hex()[:8] in text
-    assert "accept" in text
+    assert "Restore the remote" in text
 
 
 def test_the_newest_of_the_heads_that_others_named_counts() -> None:

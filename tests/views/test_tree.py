@@ -293,3 +293,28 @@ def test_status_and_events_are_reachable_but_not_listed(tmp_path: Path) -> None:
             g.rm(".tagfs/status")
 
     run(tmp_path, script)
+
+
+def test_a_bulk_that_deletes_cannot_empty_the_trash_as_well(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("a")
+        await g.write("a/x.png", picture(200))
+        g.rm("a/x.png")
+        with refused(errno.EPERM):
+            g.rm("trash/x.png")
+        assert g.names("trash") == ["x.png"]
+        assert b"refused" in await g.read(".tagfs/events")
+
+    run(tmp_path, script)
+
+
+def test_what_is_in_the_trash_cannot_be_written_to(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("a")
+        await g.write("a/x.png", picture(200))
+        g.rm("a/x.png")
+        with refused(errno.EPERM):
+            await g.write("trash/x.png", picture(20))
+        assert await g.read("trash/x.png") == picture(200)
+
+    run(tmp_path, script)

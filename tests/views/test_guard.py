@@ -1,0 +1,55 @@
+"""How much a recursive deletion may take."""
+
+from __future__ import annotations
+
+import pytest
+
+from tagfs.errors import FileError
+from tagfs.views.guard import GAP, BulkGuard
+
+
+class Held:
+    """A guard whose clock and gallery the test holds."""
+
+    def __init__(self, photos: int) -> None:
+        self.now = 100.0
+        self.told: list[str] = []
+        self.guard = BulkGuard(lambda: photos, self.told.append, lambda: self.now)
+
+
+def test_a_quarter_of_a_large_gallery_is_the_end_of_a_bulk_through_views() -> None:
+    held = Held(200)
+    for _ in range(50):
+        held.guard.removing("all")
+    for _ in range(3):
+        with pytest.raises(FileError):
+            held.guard.removing("all")
+    assert len(held.told) == 1
+    held.now += GAP
+    held.guard.removing("all")
+
+
+def test_small_galleries_and_own_folders_have_no_such_end() -> None:
+    held = Held(100)
+    for _ in range(100):
+        held.guard.removing("all")
+    held = Held(1000)
+    for _ in range(1000):
+        held.guard.removing(None)
+    assert held.told == []
+
+
+def test_the_trash_can_be_emptied_by_itself_but_not_by_what_filled_it() -> None:
+    held = Held(10)
+    held.guard.removing("trash")
+    held.guard.removing("trash")
+    held.now += GAP
+    held.guard.removing(None)
+    held.now += GAP / 2
+    with pytest.raises(FileError):
+        held.guard.removing("trash")
+    held.now += GAP / 2
+    with pytest.raises(FileError):
+        held.guard.removing("trash")
+    held.now += GAP
+    held.guard.removing("trash")
