@@ -142,6 +142,7 @@ class CatalogStore:
         if self._broken is not None:
             raise self._broken
         with self._state:
+            idle = self._marked == self._committed
             if self._ready:
                 self._ready.update(self._active)
             else:
@@ -151,7 +152,8 @@ class CatalogStore:
             if position is not None:
                 self._ready_position = position
             self._marked += 1
-            self._state.notify_all()
+            if idle or self._ready_bytes >= URGENT:
+                self._state.notify_all()  # else the writer waits for its interval already
 
     def position(self) -> bytes | None:
         """Return the journal position of the last committed state; None for an empty catalog."""

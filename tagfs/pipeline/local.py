@@ -89,6 +89,8 @@ class LocalContents:
 
     def draft(self, file: FileId) -> DraftSaved | None:
         """Return where a file's bytes are when they are not sealed."""
+        if not self._pages.count(_DRAFTS):
+            return None  # as nearly always: no row is looked for
         raw = self._store.get(Table.LOCAL, _DRAFTS + file)
         if raw is None:
             return None

@@ -326,7 +326,7 @@ class Spool:
 
 def _place(folder: Path, name: ObjectName) -> Path:
     text = name.hex()
-    return folder / text[:2] / text[2:]
+    return folder / f"{text[:2]}/{text[2:]}"
 
 
 def _folders(folder: Path) -> Iterator[Path]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import trio
 
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 SEGMENT_BYTES = 1024 * 1024
 """A segment is closed when its units reach this size."""
 SEGMENT_UNITS = 4096
+TOGETHER = 32
+"""Contents whose upload one sync allows."""
 PAUSE = 1.0
 """Seconds in which further acts may join a segment."""
 RETRY = 5.0
@@ -106,21 +109,25 @@ class Uploader:
                 await trio.sleep(PAUSE)
 
     async def _round(self) -> None:
-        for content in self._local.queue():
-            await self._upload(content)
+        queue = self._local.queue()
+        while contents := list(islice(queue, TOGETHER)):
+            await self._upload(contents)
         while await self._publish():
             pass
 
-    async def _upload(self, content: Content) -> None:
-        names = tuple(p.name for p in content.parts if self._spool.has(p.name))
-        if names:
+    async def _upload(self, contents: list[Content]) -> None:
+        """Upload contents in order. One sync secures them all: it costs as much as an upload."""
+        here = [tuple(p.name for p in c.parts if self._spool.has(p.name)) for c in contents]
+        if any(here):
             # What is on the remote is what is safe here, and its names are known before it is.
-            self._note(ObjectsBegun(names))
+            self._note(ObjectsBegun(tuple(chain.from_iterable(here))))
             await self._secure()
+        for content, names in zip(contents, here, strict=True):
             for name in names:
                 await self._put(name)
-            self._note(Uploaded(names))
-        self._local.uploaded(content.id)
+            if names:
+                self._note(Uploaded(names))
+            self._local.uploaded(content.id)
 
     async def _put(self, name: ObjectName) -> None:
         path = self._spool.path(name)
