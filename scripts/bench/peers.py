@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -131,12 +132,10 @@ class Tagfs(Peer):
         """Wait until everything is ``recognised`` or ``stored``."""
         self._tagfs("wait", "--for", what, "--timeout", str(LONG), str(self.root))
 
-    def recogniser(self) -> str:
-        """Return what would recognise photos, or why nothing does."""
-        done = subprocess.run(
-            self._command("models", "--json"), env=self._env, capture_output=True, text=True
-        )
-        return done.stdout.strip()
+    def has_models(self) -> bool:
+        """Return whether there is anything to recognise photos with."""
+        listed = subprocess.check_output(self._command("models", "--json"), env=self._env)
+        return all(pack["installed"] for pack in json.loads(listed))
 
     def _command(self, word: str, *arguments: str) -> list[str]:
         vault = ["--vault", str(self.folder / "state")]
