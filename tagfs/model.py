@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NewType, Protocol
 
@@ -162,15 +162,3 @@ class Taxonomy(Protocol):
 
     def find(self, word: str) -> TagId | None:
         """Return the concept with this name or synonym (NFC casefold compared)."""
-
-
-class Durable(Protocol):
-    """Something on disk that can be made to survive a power cut."""
-
-    def sync(self) -> None:
-        """Block until what was written so far is on stable storage."""
-
-
-def by_stamp(stamps: Iterable[Stamp]) -> Stamp:
-    """Return the last of several stamps, NEVER for none."""
-    return max(stamps, default=NEVER)

@@ -113,6 +113,17 @@ class FileRecord:
         return (value[0], tuple((FolderId(f), n) for f, n in value[1]))
 
     @property
+    def kept(self) -> bool:
+        """Whether its bytes can still be reached: listed, or in the trash."""
+        return self.live or (self.trashed is not None and not self.purged)
+
+    @property
+    def any_name(self) -> bytes:
+        """A name that it has, or had when it was deleted."""
+        places = tuple(self.entries) or (self.trashed[1] if self.trashed else ())
+        return places[0][1] if places else self.id.hex().encode()
+
+    @property
     def purged(self) -> bool:
         """Whether it was removed from the trash too."""
         return self.regs.get(Field.PURGED) is not None

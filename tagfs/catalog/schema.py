@@ -26,8 +26,8 @@ TAG_NAME       NFC casefold of the name  tag ids of that name, smallest first
 WORD           file id                   words said about a file that has no content yet
 WORD_PAGE      tag id, page              slots (file id): such files that a tag lists
 TRASH_PAGE     b"", page                 slots (file id): what trash/ lists
-NARROWING      b"", page                 slots (path of tag ids): narrowings kept with mkdir
-QUERY          b"", page                 slots (query text): queries kept with mkdir
+NARROWING      b"", page                 slots (path of tag ids): kept narrowings; not used yet
+QUERY          b"", page                 slots (query text): kept queries; not used yet
 POSTING        list id, block            roaring container of 2^16 photo numbers (postings.py)
 POSTING_COUNT  list id                   how many photos the list has (postings.py)
 LOCAL          content id or file id     where bytes lie on this machine (pipeline/gallery.py)

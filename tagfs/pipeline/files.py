@@ -68,13 +68,16 @@ class Files:
 
     async def open_file(self, record: FileRecord, writing: bool, truncate: bool) -> FileHandle:
         """Open a file's bytes. Absent bytes that are to be edited are fetched first."""
-        file = self._open.get(record.id)
-        if file is None:
+        while (file := self._open.get(record.id)) is None:
             file = OpenFile(self, record.id, self._bytes(record))
+            before = record.content, self._local.draft(record.id)
             if writing and not truncate:
                 await file.bytes.fetch()
-            # Another open may have been faster while this one was fetching.
-            file = self._open.setdefault(record.id, file)
+            # While this one was fetching another may have opened, changed and closed the file.
+            record = self._state.file(record.id) or record
+            if (record.content, self._local.draft(record.id)) == before:
+                file = self._open.setdefault(record.id, file)
+                break
         handle = FileHandle(file, writing)
         if truncate:
             file.truncate(0)
@@ -175,9 +178,7 @@ class Files:
 
     def discard(self, writer: ContentWriter) -> None:
         """Remove what a writer has written."""
-        writer.abandon()
-        for name in writer.names():
-            self._spool.remove(name)
+        self._contents.discard(writer)
 
     def save_draft(self, file: FileRecord, draft: DraftSaved, mtime_ns: int) -> None:
         """A file's bytes are in a scratch log until they are re-sealed."""
@@ -193,13 +194,21 @@ class Files:
         """The last handle of a file is gone."""
         self._open.pop(file.file, None)
         record = self._state.file(file.file)
-        if record is None or not record.live:
-            file.bytes.abandon()
-            if self._local.draft(file.file) is not None:
-                self.forget_draft(file.file)
-        else:
+        if record is not None and record.kept:
             file.bytes.close()
-        self._changed()
+        else:
+            file.bytes.abandon()
+        self._changed()  # a draft is re-sealed now, or forgotten with its file
+
+    def keeps(self, file: FileRecord, name: bytes) -> bool:
+        """Whether deleting a file by this name must leave it in the trash.
+
+        An empty file loses nothing, and what a program left half-written under a temporary name
+        was never published.
+        """
+        if file.content is None:
+            return self._local.draft(file.id) is not None and not looks_temporary(name)
+        return not (looks_temporary(name) and self._local.is_waiting(file.content[0]))
 
     def forget_draft(self, file: FileId) -> None:
         """A file's draft is not needed any more."""
@@ -235,7 +244,7 @@ class Files:
         assert file.content is not None
         photo = self._state.photos.get(file.content[0])
         places = tuple(file.entries)
-        if not places or looks_temporary(places[0][1]):
+        if not places or not self.keeps(file, places[0][1]):
             return []
         if photo is None or not photo.media:
             last = self._versions.get(file.id, 0)

@@ -24,6 +24,7 @@ from tagfs.pipeline.ledger import Ledger
 from tagfs.pipeline.local import LocalContents
 from tagfs.pipeline.looking import Looker, Looks
 from tagfs.pipeline.names import looks_temporary
+from tagfs.pipeline.notes import DraftSaved
 from tagfs.pipeline.recovery import make_durable
 from tagfs.pipeline.resealing import reseal
 from tagfs.pipeline.scratch import Scratches
@@ -31,12 +32,15 @@ from tagfs.pipeline.spool import Spool
 from tagfs.pipeline.uploading import Uploader
 from tagfs.pipeline.verifying import VerifyReport, verify
 from tagfs.remote.store import Space, Store
+from tagfs.vault.packs import MEDIA_TYPE
 from tagfs.vault.vault import Vault
 
 log = logging.getLogger(__name__)
 
 SYNC_EVERY = 0.25
 """Seconds after which what was journalled is brought to stable storage in the background."""
+RETRY = 2.0
+"""Seconds after which work that the local disk refused is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,7 @@ class Gallery:
             jobs,
             contents.read_of,
             self._seal_pack,
+            self.files.drop,
             ledger.commit,
             looks_temporary,
         )
@@ -153,7 +158,7 @@ class Gallery:
         return unseen or not photo.chosen
 
     def _seal_pack(self, data: bytes) -> Content:
-        return self.contents.seal(data, b"pack", self.ledger.now_ns(), "application/x-tagfs-pack")
+        return self.contents.seal(data, b"pack", self.ledger.now_ns(), MEDIA_TYPE)
 
     # -- background --------------------------------------------------------------------------
 
@@ -188,45 +193,61 @@ class Gallery:
     async def _sync_often(self) -> None:
         while True:
             await trio.sleep(SYNC_EVERY)
-            if self.ledger.dirty:
+            if not self.ledger.dirty:
+                continue
+            try:
                 await self.sync()
+            except FileError as e:
+                # A full disk becomes free again; what was answered is in the page cache meanwhile.
+                log.error("not synced: %s", e)
+                self.ledger.dirty = True
+                await trio.sleep(RETRY)
 
     async def _reseal_drafts(self) -> None:
         """Give every draft that nobody has open its final, sealed form."""
         while True:
             self._drafted = trio.Event()
+            waits = False
             for draft in self._local.drafts():
-                record = self.state.file(draft.file)
-                if self.files.is_open(draft.file):
-                    continue
-                if record is None or not record.live:
-                    self.files.forget_draft(draft.file)
-                    continue
-                name = next(iter(record.entries))[1]
                 try:
-                    content = await reseal(
-                        self.contents,
-                        self.spool,
-                        self.ledger.ring,
-                        draft,
-                        name,
-                        record.mtime_ns,
-                        self.files.media_type(name),
-                    )
+                    await self._reseal(draft)
                 except (FileError, RemoteError) as e:
                     log.warning("draft of %s waits: %s", draft.file.hex(), type(e).__name__)
-                    continue
-                fresh = self.state.file(draft.file)
-                if (
-                    fresh is None
-                    or not fresh.live
-                    or self.files.is_open(draft.file)
-                    or self._local.draft(draft.file) != draft
-                ):
-                    self.files.drop(content)
-                    continue
-                self.files.settle(fresh, content, fresh.mtime_ns)
-            await self._drafted.wait()
+                    waits = True
+            with trio.move_on_after(RETRY if waits else float("inf")):
+                await self._drafted.wait()
+
+    async def _reseal(self, draft: DraftSaved) -> None:
+        """Re-seal one draft, unless somebody opens or changes its file meanwhile."""
+        if self.files.is_open(draft.file):
+            return
+        record = self.state.file(draft.file)
+        if record is None or not record.kept:
+            self.files.forget_draft(draft.file)
+            return
+        content = await reseal(
+            self.contents,
+            self.spool,
+            self.ledger.ring,
+            draft,
+            record.any_name,
+            record.mtime_ns,
+            self.files.media_type(record.any_name),
+        )
+        record = self.state.file(draft.file)
+        if (
+            record is None
+            or not record.kept
+            or self.files.is_open(draft.file)
+            or self._local.draft(draft.file) != draft
+        ):
+            self.files.drop(content)
+            return
+        try:
+            self.files.settle(record, content, record.mtime_ns)
+        except FileError:
+            self.files.drop(content)
+            raise
 
     async def _watch_space(self) -> None:
         while True:

@@ -62,7 +62,11 @@ class Ledger:
         self.now_ns = now_ns
         self.dirty = False
         """Whether lines were written since this was last set to False."""
+        # Units that the catalog has are not replayed, and the wall clock may have been set back:
+        # a later act with an earlier stamp would lose to what it replaces.
         self._clock = clock
+        self._highest = local.clock()
+        clock.witness(self._highest)
         self._listeners: list[Listener] = []
         self._events: deque[dict[str, object]] = deque(maxlen=EVENTS)
 
@@ -150,6 +154,9 @@ class Ledger:
 
     def _apply(self, unit: Unit, by_user: bool) -> None:
         changes = self.state.apply(unit)
+        if unit.hlc > self._highest:
+            self._highest = unit.hlc
+            self.local.note_clock(unit.hlc)
         for op in unit.ops:
             if isinstance(op, RecordContent):
                 self.local.recorded(op.content)

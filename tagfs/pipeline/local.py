@@ -17,6 +17,7 @@ from tagfs.pipeline.spool import Spool
 _QUEUE = b"queue"
 _DRAFTS = b"drafts"
 _PUBLISHED = b"published"
+_CLOCK = b"clock"
 
 
 class LocalContents:
@@ -76,6 +77,15 @@ class LocalContents:
     def note_published(self, upto: Position) -> None:
         """Remember up to where the local journal is published."""
         self._store.put(Table.LOCAL, _PUBLISHED, upto.encode())
+
+    def clock(self) -> int:
+        """Return the greatest clock that any unit had which was applied here; 0 for none."""
+        raw = self._store.get(Table.LOCAL, _CLOCK)
+        return 0 if raw is None else int.from_bytes(raw, "big")
+
+    def note_clock(self, hlc: int) -> None:
+        """Remember the clock of a unit."""
+        self._store.put(Table.LOCAL, _CLOCK, hlc.to_bytes(8, "big"))
 
     # -- drafts ----------------------------------------------------------------------------
 

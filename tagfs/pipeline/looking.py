@@ -28,6 +28,8 @@ BATCH = 32
 """Photos in one pack, at most."""
 BATCH_WAIT = 1.0
 """Seconds after which a pack is closed however few photos it has."""
+RETRY = 2.0
+"""Seconds after which a batch that the disk had no room for is tried again."""
 
 Read = Callable[[int, int], Awaitable[bytes | bytearray | memoryview]]
 
@@ -48,6 +50,10 @@ class _Due:
     photo: ContentId = field(compare=False)
 
 
+_Placed = tuple[ContentId, Analysis, tuple[int, int], tuple[int, int] | None]
+"""A photo, what was seen, and where its details and its thumbnail lie in their packs."""
+
+
 class Looker:
     """The tasks that look at new photos: a queue by due time, some workers, one pack writer."""
 
@@ -58,6 +64,7 @@ class Looker:
         jobs: int,
         reader: Callable[[Content], Read],
         seal_pack: Callable[[bytes], Content],
+        drop_pack: Callable[[Content], None],
         commit: Callable[[list[Op]], object],
         temporary: Callable[[bytes], bool],
     ) -> None:
@@ -66,12 +73,12 @@ class Looker:
         self._jobs = jobs
         self._reader = reader
         self._seal_pack = seal_pack
+        self._drop_pack = drop_pack
         self._commit = commit
         self._temporary = temporary
         self._due: list[_Due] = []
         self._queued: set[ContentId] = set()
         self._wake = trio.Event()
-        self._busy = 0
         self._done: list[tuple[ContentId, Analysis | None]] = []
         self._finished = trio.Event()
 
@@ -81,7 +88,8 @@ class Looker:
             self._queued.add(photo)
             now = trio.current_time()
             heapq.heappush(self._due, _Due(now + delay, now, photo))
-            self._finished = trio.Event()
+            if self._finished.is_set():  # else somebody may be waiting for this one
+                self._finished = trio.Event()
             self._wake.set()
 
     @property
@@ -155,8 +163,14 @@ class Looker:
             await trio.sleep(BATCH_WAIT if len(self._done) < BATCH else 0)
             if not self._done:
                 continue
-            batch, self._done = self._done[:BATCH], self._done[BATCH:]
-            self._record(batch)
+            batch = self._done[:BATCH]
+            try:
+                self._record(batch)
+            except FileError as e:
+                log.warning("what was seen waits: %s", e)
+                await trio.sleep(RETRY)
+                continue
+            del self._done[: len(batch)]
             self._queued -= {ident for ident, _ in batch}
             if not self._queued:
                 self._finished.set()
@@ -164,21 +178,31 @@ class Looker:
     def _record(self, batch: list[tuple[ContentId, Analysis | None]]) -> None:
         """Journal a batch as one unit: the pack, what was seen, and the names for the views."""
         details, thumbnails = PackBuilder(), PackBuilder()
-        placed: list[tuple[ContentId, Analysis, tuple[int, int], tuple[int, int] | None]] = []
+        placed: list[_Placed] = []
         for ident, analysis in batch:
             if analysis is not None:
                 where = details.add_details(analysis.scores, analysis.embedding)
                 thumbnail = thumbnails.add(analysis.thumbnail) if analysis.thumbnail else None
                 placed.append((ident, analysis, where, thumbnail))
-        ops: list[Op] = []
         packs: list[Content | None] = []
-        for builder in (details, thumbnails):
-            pack = self._seal_pack(builder.data()) if builder.data() else None
-            packs.append(pack)
-            if pack is not None:
-                ops.append(RecordContent(pack))
+        try:
+            for builder in (details, thumbnails):
+                packs.append(self._seal_pack(builder.data()) if builder.data() else None)
+            ops = self._operations(placed, *packs)
+            ops += [op for ident, _ in batch for op in self._name(ident)]
+            if ops:
+                self._commit(ops)
+        except FileError:
+            for pack in filter(None, packs):
+                self._drop_pack(pack)
+            raise
+
+    def _operations(
+        self, placed: list[_Placed], pack: Content | None, small: Content | None
+    ) -> list[Op]:
+        """Return the operations that record two packs and what is in them."""
+        ops: list[Op] = [RecordContent(p) for p in (pack, small) if p is not None]
         for ident, analysis, where, thumbnail in placed:
-            pack, small = packs
             ops.append(
                 RecordAnalysis(
                     ident,
@@ -191,9 +215,7 @@ class Looker:
                     analysis.unreadable,
                 )
             )
-        ops += [op for ident, _ in batch for op in self._name(ident)]
-        if ops:
-            self._commit(ops)
+        return ops
 
     def _name(self, ident: ContentId) -> list[Op]:
         """Choose the view name of a photo, once and for the whole vault."""

@@ -51,7 +51,6 @@ class OpenFile:
         self.bytes = bytes_
         self.handles = 0
         self._mtime: int | None = None  # of the last write, or as set since
-        self.reached = 0  # how far this opening's size has gone beyond what is recorded
 
     @property
     def mtime_ns(self) -> int | None:
@@ -88,7 +87,7 @@ class OpenFile:
         if not self.dirty or record is None or not record.live:
             return
         mtime = self._mtime if self._mtime is not None else self._keeper.now_ns()
-        name = next(iter(record.entries), (b"", b"file"))[1]
+        name = record.any_name
         if self.bytes.size == 0:
             self.bytes.forget()
             self._keeper.settle_empty(record, mtime)

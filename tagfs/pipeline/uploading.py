@@ -74,17 +74,23 @@ class Uploader:
         self._wake = trio.Event()
         self._idle = trio.Event()
         self._failure: str | None = None
-        self._behind = True
+        self._asked = 1  # times that something new was announced
+        self._answered = 0  # of them, those whose lines are all published
 
     def wake(self) -> None:
         """There is something new to upload or to publish."""
-        self._behind = True
-        self._idle = trio.Event()
+        self._asked += 1
+        if self._idle.is_set():  # else somebody may be waiting for this one
+            self._idle = trio.Event()
         self._wake.set()
 
     def progress(self) -> Progress:
         """Return how far uploading is."""
         return Progress(self._local.waiting(), self._behind, self._failure)
+
+    @property
+    def _behind(self) -> bool:
+        return self._answered < self._asked
 
     async def wait_idle(self) -> None:
         """Return when everything journalled so far is stored."""
@@ -142,6 +148,7 @@ class Uploader:
 
     async def _publish(self) -> bool:
         """Publish one segment; say whether there may be more."""
+        asked = self._asked  # what is announced from here on may not be among these lines
         units: list[bytes] = []
         contents: list[ContentId] = []
         size = 0
@@ -163,7 +170,8 @@ class Uploader:
                 break
         if not units:
             self.published = upto
-            self._behind = stopped
+            if not stopped:
+                self._answered = asked
             return False
         await self._secure()
         head = await self._vault.publish(units)
@@ -174,5 +182,6 @@ class Uploader:
         for content in contents:
             self._local.settle(content)
             self._note(Settled(content))
-        self._behind = stopped
+        if not stopped:
+            self._answered = asked
         return True

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from tagfs.catalog.records import FileRecord
 from tagfs.catalog.state import State
 from tagfs.catalog.view_names import Shown
 from tagfs.model import UNFILED, ContentId, FileId, FolderId, TagId, Word
-from tagfs.pipeline.names import looks_temporary
 from tagfs.vault.ops import (
     AddEntry,
     Entity,
@@ -18,6 +17,9 @@ from tagfs.vault.ops import (
     SetRegister,
     SetWord,
 )
+
+Keeps = Callable[[FileRecord, bytes], bool]
+"""Whether deleting a file by a name must leave it in the trash (Files.keeps)."""
 
 
 def set_file(file: FileId, field: Field, value: object) -> SetRegister:
@@ -36,29 +38,31 @@ def unlist(file: FileRecord, folder: FolderId, name: bytes) -> list[Op]:
     return [] if dots is None else [RemoveEntry(folder, name, file.id, tuple(dots))]
 
 
-def delete_entry(file: FileRecord, folder: FolderId, name: bytes, now_ms: int) -> list[Op]:
-    """Remove an entry; with its last one a file that has bytes goes to the trash."""
+def delete_entry(
+    file: FileRecord, folder: FolderId, name: bytes, now_ms: int, keeps: Keeps
+) -> list[Op]:
+    """Remove an entry; with its last one a file that would be missed goes to the trash."""
     ops = unlist(file, folder, name)
-    if len(file.entries) == 1 and ops and keeps(file) and not looks_temporary(name):
+    if len(file.entries) == 1 and ops and keeps(file, name):
         ops.append(set_file(file.id, Field.TRASHED, (now_ms, ((folder, name),))))
     return ops
 
 
-def delete_file(file: FileRecord, now_ms: int) -> list[Op]:
+def delete_file(file: FileRecord, now_ms: int, keeps: Keeps) -> list[Op]:
     """Remove every entry of a file and put it into the trash."""
     ops: list[Op] = []
     for folder, name in file.entries:
         ops += unlist(file, folder, name)
-    if ops and keeps(file):
+    if ops and any(keeps(file, name) for _, name in file.entries):
         ops.append(set_file(file.id, Field.TRASHED, (now_ms, tuple(file.entries))))
     return ops
 
 
-def delete_photo(state: State, photo: ContentId, now_ms: int) -> list[Op]:
+def delete_photo(state: State, photo: ContentId, now_ms: int, keeps: Keeps) -> list[Op]:
     """Put every live file of a photo into the trash."""
     record = state.photos.get(photo)
     files = [state.file(f) for f in (record.files if record else [])]
-    return [op for file in files if file is not None for op in delete_file(file, now_ms)]
+    return [op for file in files if file is not None for op in delete_file(file, now_ms, keeps)]
 
 
 def restore(file: FileRecord) -> list[Op]:
@@ -67,7 +71,10 @@ def restore(file: FileRecord) -> list[Op]:
     if trashed is None:
         return []
     ops: list[Op] = [set_file(file.id, Field.TRASHED, None)]
-    ops += [AddEntry(folder, name, file.id) for folder, name in trashed[1] or ((UNFILED, b"x"),)]
+    ops += [
+        AddEntry(folder, name, file.id)
+        for folder, name in trashed[1] or ((UNFILED, file.any_name),)
+    ]
     return ops
 
 
@@ -75,11 +82,6 @@ def say(file: FileRecord, tags: Iterable[TagId], word: Word) -> list[Op]:
     """Say the user's word on a file: on its content where it has one."""
     subject = file.content[0] if file.content is not None else file.id
     return [SetWord(subject, tag, word) for tag in tags]
-
-
-def keeps(file: FileRecord) -> bool:
-    """Whether deleting this file would lose something."""
-    return file.content is not None
 
 
 def number_of(state: State, file: FileRecord) -> Shown | None:

@@ -23,9 +23,10 @@ class Everything:
 
     name = "all"
 
-    def __init__(self, state: State, now_ms: Callable[[], int]) -> None:
+    def __init__(self, state: State, now_ms: Callable[[], int], keeps: acts.Keeps) -> None:
         self._state = state
         self._now_ms = now_ms
+        self._keeps = keeps
 
     def lines(self, path: tuple[str, ...], start: int) -> Iterator[Line]:
         """Yield photos in order of recording, then the unfiled files that are no listed photo."""
@@ -74,8 +75,8 @@ class Everything:
         """Delete the photo: each of its live files goes to the trash."""
         shown = acts.number_of(self._state, file)
         if shown is not None:
-            return acts.delete_photo(self._state, shown.photo, self._now_ms())
-        return acts.delete_file(file, self._now_ms())
+            return acts.delete_photo(self._state, shown.photo, self._now_ms(), self._keeps)
+        return acts.delete_file(file, self._now_ms(), self._keeps)
 
     def make_dir(self, path: tuple[str, ...], name: bytes) -> list[Op]:
         """Refuse: the view is flat."""

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 
 from tagfs.catalog.folders import FOLDER, suffixed
 from tagfs.catalog.records import FileRecord
-from tagfs.catalog.state import State
 from tagfs.errors import FileError, not_permitted
 from tagfs.model import UNFILED, FileId, FolderId
+from tagfs.pipeline.ledger import Ledger
 from tagfs.pipeline.names import looks_temporary
 from tagfs.vault.ops import AddEntry, Entity, Field, Op, SetRegister
 from tagfs.views import acts
@@ -24,31 +24,29 @@ class Moves:
 
     def __init__(
         self,
-        state: State,
+        ledger: Ledger,
         views: Mapping[str, View],
-        now_ms: Callable[[], int],
         check_free: Callable[[Directory, bytes], None],
-        tell: Callable[[str], None],
+        keeps: acts.Keeps,
     ) -> None:
-        self._state = state
+        self._state = ledger.state
+        self._now_ms = ledger.now_ms
+        self._tell = ledger.event
         self._views = views
-        self._now_ms = now_ms
         self._check_free = check_free
-        self._tell = tell
+        self._keeps = keeps
 
-    def check_writing(self, file: FileRecord) -> None:
-        """Refuse to write to what was deleted: nobody would see the bytes again."""
+    def check_writing(self, file: FileRecord, emptying: bool, through_view: bool) -> None:
+        """Refuse to write to what was deleted, and to empty a photo by a name in a view.
+
+        Nobody would see the bytes in the trash again. And a second memory card has an
+        IMG_0001.jpg, too: FUSE tells only the inode that is opened; names in views are never
+        cached, so the look-up that came before says through which folder it was reached.
+        """
         if file.trashed is not None and not file.live:
             raise not_permitted("What is in the trash cannot be written to; move it out first.")
-
-    def check_emptying(self, file: FileRecord, through_view: bool) -> None:
-        """Refuse to empty a photo of an own folder by a name in a view.
-
-        A second memory card has an IMG_0001.jpg too. FUSE tells only the inode that is opened;
-        names in views are never cached, so the look-up that came before says through which
-        folder it was reached.
-        """
-        if through_view and any(folder != UNFILED for folder, _ in file.entries):
+        own = any(folder != UNFILED for folder, _ in file.entries)
+        if emptying and through_view and own:
             self._tell(
                 "A copy onto the name of another photo in a view was refused; "
                 "copy it into a folder of yours or under another name."
@@ -59,7 +57,7 @@ class Moves:
         """Remove a file from a place."""
         if isinstance(where, OwnFolder):
             recorded = self._state.folders.entry_name(where.folder, name, file.id)
-            return acts.delete_entry(file, where.folder, recorded, self._now_ms())
+            return acts.delete_entry(file, where.folder, recorded, self._now_ms(), self._keeps)
         return self._views[where.view].remove(where.path, file)
 
     def bring(self, file: FileRecord, where: Directory, name: bytes) -> list[Op]:

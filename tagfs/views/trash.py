@@ -19,9 +19,10 @@ class Trash:
 
     name = "trash"
 
-    def __init__(self, state: State, now_ms: Callable[[], int]) -> None:
+    def __init__(self, state: State, now_ms: Callable[[], int], keeps: acts.Keeps) -> None:
         self._state = state
         self._now_ms = now_ms
+        self._keeps = keeps
         self._names: dict[bytes, tuple[int, FileId]] | None = None
 
     def lines(self, path: tuple[str, ...], start: int) -> Iterator[Line]:
@@ -43,7 +44,7 @@ class Trash:
 
     def add(self, path: tuple[str, ...], file: FileRecord) -> list[Op]:
         """Delete the file."""
-        return acts.delete_file(file, self._now_ms())
+        return acts.delete_file(file, self._now_ms(), self._keeps)
 
     def create(self, path: tuple[str, ...], file: FileId) -> list[Op]:
         """Refuse: nothing is written into the trash."""
@@ -82,9 +83,7 @@ class Trash:
         if self._names is None:
             names: dict[bytes, tuple[int, FileId]] = {}
             for slot, file in self._state.trash():
-                trashed = file.trashed
-                places = trashed[1] if trashed else ()
-                name = places[0][1] if places else file.id.hex().encode()
+                name = file.any_name
                 if name in names:
                     name = suffixed(name, file.id)
                 names[name] = (slot, file.id)

@@ -54,18 +54,16 @@ class Tree:
         self._files = gallery.files
         self._state = gallery.state
         views: Sequence[View] = [
-            Everything(self._state, self._ledger.now_ms),
+            Everything(self._state, self._ledger.now_ms, self._files.keeps),
             Tags(self._state, self._ledger.name_tag),
-            Trash(self._state, self._ledger.now_ms),
+            Trash(self._state, self._ledger.now_ms, self._files.keeps),
         ]
         self._inside = Inside(gallery.report, self._ledger.events)
         self._views: dict[str, View] = {v.name: v for v in [*views, self._inside]}
         self._shown = [v.name.encode() for v in views]
         self._door: tuple[FileId, bool] | None = None  # last file looked up, whether in a view
         self._listeners: deque[Callable[[int, bytes | None], None]] = deque()
-        self._moves = Moves(
-            self._state, self._views, self._ledger.now_ms, self._free, self._ledger.event
-        )
+        self._moves = Moves(self._ledger, self._views, self._free, self._files.keeps)
         self._guard = BulkGuard(lambda: self._state.photos.postings.count(ALL), self._ledger.event)
         self._inodes = Inodes(
             self._state, self._files.size_and_mtime, self._inside.text, self._ledger.now_ns
@@ -276,18 +274,16 @@ class Tree:
         if not isinstance(node, FileNode):
             raise FileError(errno.EISDIR)
         record = self._inodes.record(node.file)
+        emptying = writing and bool(flags & os.O_TRUNC)
         if writing:
-            self._moves.check_writing(record)
-        if flags & os.O_TRUNC:
-            self._moves.check_emptying(record, self._door == (record.id, True))
-        handle = await self._files.open_file(record, writing, bool(flags & os.O_TRUNC))
+            self._moves.check_writing(record, emptying, self._door == (record.id, True))
+        handle = await self._files.open_file(record, writing, emptying)
         return Opened(ino, handle)
 
     async def truncate(self, ino: int, size: int) -> Attr:
         """Cut or extend a file that the caller has not opened."""
         record = self._file(ino)
-        if size == 0:
-            self._moves.check_emptying(record, self._door == (record.id, True))
+        self._moves.check_writing(record, size == 0, self._door == (record.id, True))
         handle = await self._files.open_file(record, True, size == 0)
         try:
             handle.truncate(size)
