@@ -87,6 +87,9 @@ def units() -> list[tuple[str, Unit]]:
             SetRegister(Entity.PHOTO, picture.id, Field.VIEW_NAME, b"IMG_1.jpg"),
             SetRegister(Entity.PHOTO, picture.id, Field.FAVOURITE, True),
             SetRegister(Entity.PHOTO, picture.id, Field.DATE, "2026-11"),
+            SetRegister(Entity.PHOTO, picture.id, Field.RATING, 9),
+            SetRegister(Entity.FILE, twin, Field.VERSION_OF, file),
+            SetRegister(Entity.FILE, twin, Field.WRITTEN_OVER, picture.id),
             SetRegister(Entity.PATH, b"n02084071/n09217230", Field.NARROWING, True),
             SetRegister(Entity.QUERY, b"dog beach", Field.QUERY, True),
             SetWord(picture.id, TagId("n02084071"), Word.NO),
@@ -105,7 +108,12 @@ def units() -> list[tuple[str, Unit]]:
             ),
         ),
     )
-    return [("every operation", every), ("no operation", Unit(UnitId(ids(16)), 0, device, ()))]
+    return [
+        ("every operation", every),
+        ("no operation", Unit(UnitId(ids(16)), 0, device, ())),
+        ("an act of the user's", Unit(UnitId(ids(16)), 1, device, (), True)),
+        ("an act that takes back another", Unit(UnitId(ids(16)), 2, device, (), True, every.id)),
+    ]
 
 
 def units_file() -> dict[str, Any]:
@@ -120,6 +128,9 @@ def units_file() -> dict[str, Any]:
         ("empty", b""),
         ("an id of 15 bytes", cbor.encode([bytes(15), 1, []])),
         ("a clock that is no integer", cbor.encode([bytes(16), 1.0, []])),
+        ("a mark of one byte", cbor.encode([*head, [], b"x"])),
+        ("a mark that is no byte string", cbor.encode([*head, [], True])),
+        ("a rating of eleven", with_ops([1, 4, bytes(32), 18, 11])),
         ("a name with a slash", with_ops([3, bytes(16), b"a/b", bytes(16)])),
         ("a name of two dots", with_ops([3, bytes(16), b"..", bytes(16)])),
         ("a name of 256 bytes", with_ops([3, bytes(16), b"x" * 256, bytes(16)])),
@@ -140,6 +151,8 @@ def units_file() -> dict[str, Any]:
                 "id": unit.id.hex(),
                 "hlc": unit.hlc,
                 "ops": [_plain(op) for op in cbor.decode(encode_unit(unit))[2]],
+                "by_user": unit.by_user,
+                "undoes": None if unit.undoes is None else unit.undoes.hex(),
             }
             for what, unit in units()
         ]

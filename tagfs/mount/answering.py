@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Coroutine
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import pyfuse3
 
 from tagfs.mount.errnos import errno_of, expected
 from tagfs.mount.log import note
 
-S = TypeVar("S")
+
+class Acts(Protocol):
+    """Whoever answers for processes."""
+
+    @property
+    def acting(self) -> Callable[[int], None]:
+        """What is called with the id of the process whose request is being answered."""
+
+
+S = TypeVar("S", bound=Acts)
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -23,6 +32,8 @@ def answered(handler: Handler[S, P, R]) -> Handler[S, P, R]:
 
     @functools.wraps(handler)
     async def answer(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        if args and isinstance(args[-1], pyfuse3.RequestContext):
+            self.acting(args[-1].pid)
         try:
             return await handler(self, *args, **kwargs)
         except pyfuse3.FUSEError:

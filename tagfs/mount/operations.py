@@ -52,6 +52,7 @@ class Operations(pyfuse3.Operations):
     ) -> None:
         super().__init__()
         self._tree = tree
+        self.acting = tree.acting
         self._sync = sync
         self._changed = changed
         self._xattrs = xattrs

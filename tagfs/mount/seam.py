@@ -56,6 +56,9 @@ class Opened(Protocol):
 class Tree(Protocol):
     """Inodes, names and what changing them means."""
 
+    def acting(self, pid: int) -> None:
+        """Whose calls follow, until another process is named."""
+
     def attr(self, ino: int) -> Attr:
         """Return what ``stat`` shows of an inode."""
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from tagfs.catalog.records import FileRecord
 from tagfs.errors import FileError
-from tagfs.model import Content, ContentId, FileId, Word, random_id
+from tagfs.model import Content, ContentId, FileId, UnitId, Word, random_id
 from tagfs.pipeline.contents import Contents
 from tagfs.pipeline.drafts import OpenContent
 from tagfs.pipeline.ledger import Ledger
@@ -66,8 +66,13 @@ class Files:
         """Whether an open file has bytes that no journal line names."""
         return any(file.dirty for file in self._open.values())
 
-    async def open_file(self, record: FileRecord, writing: bool, truncate: bool) -> FileHandle:
-        """Open a file's bytes. Absent bytes that are to be edited are fetched first."""
+    async def open_file(
+        self, record: FileRecord, writing: bool, truncate: bool, act: UnitId
+    ) -> FileHandle:
+        """Open a file's bytes. Absent bytes that are to be edited are fetched first.
+
+        What is written through the handle belongs to ``act``.
+        """
         while (file := self._open.get(record.id)) is None:
             file = OpenFile(self, record.id, self._bytes(record))
             before = record.content, self._local.draft(record.id)
@@ -78,7 +83,7 @@ class Files:
             if (record.content, self._local.draft(record.id)) == before:
                 file = self._open.setdefault(record.id, file)
                 break
-        handle = FileHandle(file, writing)
+        handle = FileHandle(file, writing, act)
         if truncate:
             file.truncate(0)
         return handle
@@ -120,7 +125,7 @@ class Files:
         """Return the function that tells a content's media type from its first bytes."""
         return lambda head: sniff(head, name)
 
-    def settle(self, file: FileRecord, content: Content, mtime_ns: int) -> None:
+    def settle(self, file: FileRecord, content: Content, mtime_ns: int, act: UnitId) -> None:
         """A file holds a sealed content from now on."""
         ops: list[Op] = []
         known = self._state.photos.content(content.id)
@@ -137,20 +142,20 @@ class Files:
         ops.append(_set(file.id, Field.MTIME, mtime_ns))
         if old is not None and old[0] != content.id:
             ops += self._keep_old(file)
-        self._commit_final(file.id, ops)
+        self._commit_final(file.id, ops, act)
         self._drop_copy(known, content)
 
-    def settle_empty(self, file: FileRecord, mtime_ns: int) -> None:
+    def settle_empty(self, file: FileRecord, mtime_ns: int, act: UnitId) -> None:
         """A file is empty from now on."""
         ops: list[Op] = [_set(file.id, Field.MTIME, mtime_ns)]
         if file.content is not None:
             ops = [_set(file.id, Field.CONTENT, None), *ops, *self._keep_old(file)]
-        self._commit_final(file.id, ops)
+        self._commit_final(file.id, ops, act)
 
-    def _commit_final(self, file: FileId, ops: list[Op]) -> None:
+    def _commit_final(self, file: FileId, ops: list[Op], act: UnitId) -> None:
         """Journal what a file holds now, which ends its draft."""
         draft = self._local.draft(file)
-        self._ledger.commit(ops, by_user=True)
+        self._ledger.commit(ops, by_user=True, act=act)
         if draft is not None:
             self._contents.drop_draft(draft)
 
@@ -159,7 +164,7 @@ class Files:
         if known is not None and known.parts != content.parts:
             self.drop(content)
 
-    def adopt(self, file: FileId, content: Content | None, ops: list[Op]) -> None:
+    def adopt(self, file: FileId, content: Content | None, ops: list[Op], act: UnitId) -> None:
         """Journal a new file that holds a sealed content (None: empty), with what ``ops`` say."""
         before: list[Op] = []
         known = None
@@ -168,7 +173,7 @@ class Files:
             if known is None:
                 before.append(RecordContent(content))
             before.append(_set(file, Field.CONTENT, (content.id, content.size)))
-        self._ledger.commit([*before, *ops])
+        self._ledger.commit([*before, *ops], act=act)
         if content is not None:
             self._drop_copy(known, content)
 
@@ -180,14 +185,14 @@ class Files:
         """Remove what a writer has written."""
         self._contents.discard(writer)
 
-    def save_draft(self, file: FileRecord, draft: DraftSaved, mtime_ns: int) -> None:
+    def save_draft(self, file: FileRecord, draft: DraftSaved, mtime_ns: int, act: UnitId) -> None:
         """A file's bytes are in a scratch log until they are re-sealed."""
         older = self._local.draft(file.id)
         self._ledger.note(draft)
         if older is not None and older.scratch != draft.scratch:
             self._contents.drop_draft(older)
         if mtime_ns != file.mtime_ns:
-            self._ledger.commit([_set(file.id, Field.MTIME, mtime_ns)], by_user=True)
+            self._ledger.commit([_set(file.id, Field.MTIME, mtime_ns)], by_user=True, act=act)
         self._changed()
 
     def closed(self, file: OpenFile) -> None:

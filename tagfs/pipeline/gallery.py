@@ -16,7 +16,7 @@ import trio
 from tagfs.catalog.photos import ALL, SEEN, UNREADABLE
 from tagfs.catalog.state import Change, PhotoChanged
 from tagfs.errors import FileError, RemoteError
-from tagfs.model import Content, ContentId
+from tagfs.model import Content, ContentId, UnitId, random_id
 from tagfs.pipeline.contents import Contents
 from tagfs.pipeline.files import Files
 from tagfs.pipeline.journal import Position
@@ -244,7 +244,7 @@ class Gallery:
             self.files.drop(content)
             return
         try:
-            self.files.settle(record, content, record.mtime_ns)
+            self.files.settle(record, content, record.mtime_ns, UnitId(random_id()))
         except FileError:
             self.files.drop(content)
             raise

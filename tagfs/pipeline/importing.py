@@ -12,7 +12,7 @@ import trio
 
 from tagfs.catalog.folders import FILE, FOLDER, suffixed
 from tagfs.errors import FileError, Usage
-from tagfs.model import ROOT, FileId, FolderId, Word, random_id
+from tagfs.model import ROOT, FileId, FolderId, UnitId, Word, random_id
 from tagfs.pipeline.gallery import Gallery
 from tagfs.pipeline.names import RESERVED
 from tagfs.recognise.sniff import sniff
@@ -76,17 +76,18 @@ async def import_paths(
                 "import it with --into SOMEFOLDER."
             )
     report = ImportReport()
+    act = UnitId(random_id())
     folders: dict[tuple[bytes, ...], FolderId] = {(): ROOT}
     for done, item in enumerate(found):
         try:
             way = (*base, *item.parts)
-            parent = _folder(gallery, folders, way[:-1])
+            parent = _folder(gallery, folders, way[:-1], act)
             if stat.S_ISDIR(item.info.st_mode):
-                _folder(gallery, folders, way)
+                _folder(gallery, folders, way, act)
             elif stat.S_ISLNK(item.info.st_mode):
-                _link(gallery, parent, way[-1], item, report)
+                _link(gallery, parent, way[-1], item, report, act)
             elif stat.S_ISREG(item.info.st_mode):
-                await _copy(gallery, parent, way[-1], item, tags, report)
+                await _copy(gallery, parent, way[-1], item, tags, report, act)
             else:
                 report.failed.append((str(item.source), "neither a file nor a folder"))
         except (OSError, FileError) as e:
@@ -120,12 +121,15 @@ def _below(folder: Path, parts: tuple[bytes, ...]) -> Iterator[_Found]:
 
 
 def _folder(
-    gallery: Gallery, known: dict[tuple[bytes, ...], FolderId], way: tuple[bytes, ...]
+    gallery: Gallery,
+    known: dict[tuple[bytes, ...], FolderId],
+    way: tuple[bytes, ...],
+    act: UnitId,
 ) -> FolderId:
     found = known.get(way)
     if found is not None:
         return found
-    parent = _folder(gallery, known, way[:-1])
+    parent = _folder(gallery, known, way[:-1], act)
     there = gallery.state.folders.look_up(parent, way[-1])
     if there is not None and there[0] == FOLDER:
         folder = FolderId(there[1])
@@ -137,14 +141,20 @@ def _folder(
             [
                 SetRegister(Entity.FOLDER, folder, Field.MODE, 0o755),
                 SetRegister(Entity.FOLDER, folder, Field.PLACE, (parent, way[-1], True)),
-            ]
+            ],
+            act=act,
         )
     known[way] = folder
     return folder
 
 
 def _link(
-    gallery: Gallery, parent: FolderId, name: bytes, item: _Found, report: ImportReport
+    gallery: Gallery,
+    parent: FolderId,
+    name: bytes,
+    item: _Found,
+    report: ImportReport,
+    act: UnitId,
 ) -> None:
     if gallery.state.folders.look_up(parent, name) is not None:
         report.present += 1
@@ -156,7 +166,8 @@ def _link(
             SetRegister(Entity.FILE, file, Field.TARGET, target),
             SetRegister(Entity.FILE, file, Field.MTIME, item.info.st_mtime_ns),
             AddEntry(parent, name, file),
-        ]
+        ],
+        act=act,
     )
     report.files += 1
 
@@ -168,6 +179,7 @@ async def _copy(
     item: _Found,
     tags: Sequence[str],
     report: ImportReport,
+    act: UnitId,
 ) -> None:
     file = FileId(random_id())
     mode = stat.S_IMODE(item.info.st_mode) & 0o777
@@ -204,7 +216,7 @@ async def _copy(
     for tag in tags:
         ident, named = gallery.ledger.tag_named(tag)
         ops += [*named, SetWord(subject, ident, Word.YES)]
-    gallery.files.adopt(file, content, ops)
+    gallery.files.adopt(file, content, ops, act)
     report.files += 1
     report.bytes += item.info.st_size
 

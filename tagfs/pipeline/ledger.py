@@ -70,12 +70,22 @@ class Ledger:
         self._listeners: list[Listener] = []
         self._events: deque[dict[str, object]] = deque(maxlen=EVENTS)
 
-    def commit(self, ops: Iterable[Op], by_user: bool = False) -> UnitId:
+    def commit(
+        self,
+        ops: Iterable[Op],
+        by_user: bool = False,
+        act: UnitId | None = None,
+        undoes: UnitId | None = None,
+    ) -> UnitId:
         """Journal and apply operations as one unit. Raises FileError(ENOSPC) with nothing done.
 
         ``by_user``: a file-system call stands for it, so the kernel knows its own part already.
+        ``act``: the user's act that this belongs to, or is; None for the pipeline's own doing,
+        which nobody undoes. ``undoes``: the act that this one takes back.
         """
-        unit = Unit(UnitId(random_id()), self._clock.tick(), self.device, tuple(ops))
+        hlc = self._clock.tick()
+        ident = act or UnitId(random_id())
+        unit = Unit(ident, hlc, self.device, tuple(ops), act is not None, undoes)
         position = self.journal.append(Kind.UNIT, encode_unit(unit))
         self._apply(unit, by_user)
         self.catalog.request_commit(position.encode())

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from tagfs.catalog.records import FileRecord
 from tagfs.errors import FileError
-from tagfs.model import Content, FileId
+from tagfs.model import Content, FileId, UnitId, random_id
 from tagfs.pipeline.drafts import OpenContent
 from tagfs.pipeline.notes import DraftSaved
 
@@ -23,13 +23,13 @@ class Keeper(Protocol):
     def file_record(self, file: FileId) -> FileRecord | None:
         """Return the file's record as it is now."""
 
-    def settle(self, file: FileRecord, content: Content, mtime_ns: int) -> None:
+    def settle(self, file: FileRecord, content: Content, mtime_ns: int, act: UnitId) -> None:
         """Journal that a file holds a sealed content."""
 
-    def save_draft(self, file: FileRecord, draft: DraftSaved, mtime_ns: int) -> None:
+    def save_draft(self, file: FileRecord, draft: DraftSaved, mtime_ns: int, act: UnitId) -> None:
         """Journal that a file's bytes are in a scratch log."""
 
-    def settle_empty(self, file: FileRecord, mtime_ns: int) -> None:
+    def settle_empty(self, file: FileRecord, mtime_ns: int, act: UnitId) -> None:
         """Journal that a file is empty."""
 
     def closed(self, file: OpenFile) -> None:
@@ -50,6 +50,7 @@ class OpenFile:
         self.file = file
         self.bytes = bytes_
         self.handles = 0
+        self.act = UnitId(random_id())  # the user's act that writes, of whoever opened last
         self._mtime: int | None = None  # of the last write, or as set since
 
     @property
@@ -90,14 +91,14 @@ class OpenFile:
         name = record.any_name
         if self.bytes.size == 0:
             self.bytes.forget()
-            self._keeper.settle_empty(record, mtime)
+            self._keeper.settle_empty(record, mtime, self.act)
         else:
             result = self.bytes.finish(name, mtime, self._keeper.media_type(name))
             try:
                 if isinstance(result, Content):
-                    self._keeper.settle(record, result, mtime)
+                    self._keeper.settle(record, result, mtime, self.act)
                 elif result is not None:
-                    self._keeper.save_draft(record, result, mtime)
+                    self._keeper.save_draft(record, result, mtime, self.act)
             except FileError:
                 # The line was not written, so these bytes are still to be journalled.
                 if result is not None:
@@ -110,16 +111,18 @@ class OpenFile:
         record = self._keeper.file_record(self.file)
         if self.dirty and record is not None and record.live and self.bytes.size:
             mtime = self._mtime if self._mtime is not None else self._keeper.now_ns()
-            self._keeper.save_draft(record, self.bytes.checkpoint(), mtime)
+            self._keeper.save_draft(record, self.bytes.checkpoint(), mtime, self.act)
         await self._keeper.sync()
 
 
 class FileHandle:
     """One ``open`` of an open file."""
 
-    def __init__(self, file: OpenFile, writing: bool) -> None:
+    def __init__(self, file: OpenFile, writing: bool, act: UnitId) -> None:
         self._file = file
         self._writing = writing
+        if writing:
+            file.act = act
         file.handles += 1
 
     @property

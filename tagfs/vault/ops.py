@@ -55,6 +55,9 @@ class Field(enum.IntEnum):
     NARROWING = 13  # kept narrowing: True or False; the entity is the path of tag ids
     QUERY = 14  # kept query: True or False; the entity is the query's text
     PURGED = 15  # file: when it was removed from the trash (ms), or None
+    VERSION_OF = 16  # file: id of the file whose former content it keeps, or None
+    WRITTEN_OVER = 17  # file: content id of what had its name when it was written, or None
+    RATING = 18  # photo: the user's, 1 to 10 (half stars), or None
 
 
 class Entity(enum.IntEnum):
@@ -137,17 +140,26 @@ Op = SetRegister | SetWord | AddEntry | RemoveEntry | RecordContent | RecordAnal
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Operations that happen together and are undone together."""
+    """Operations that happen together.
+
+    The units of one id are one act, which is undone as a whole: a recursive removal is many units.
+    ``by_user`` says that it is an act of the user's; ``undoes`` names the act that it takes back.
+    """
 
     id: UnitId
     hlc: int
     device: DeviceId
     ops: tuple[Op, ...]
+    by_user: bool = False
+    undoes: UnitId | None = None
 
 
 def encode_unit(unit: Unit) -> bytes:
     """Return the unit as CBOR, without its device (the journal it stands in says which)."""
-    return cbor.encode([unit.id, unit.hlc, [_encode(op) for op in unit.ops]])
+    items: list[Any] = [unit.id, unit.hlc, [_encode(op) for op in unit.ops]]
+    if unit.by_user:
+        items.append(unit.undoes or b"")
+    return cbor.encode(items)
 
 
 def decode_unit(data: bytes, device: DeviceId) -> Unit:
@@ -158,9 +170,12 @@ def decode_unit(data: bytes, device: DeviceId) -> Unit:
     if len(data) > MAX_UNIT:
         raise Integrity(f"A journal unit of {len(data)} bytes is longer than format 1 allows.")
     try:
-        unit_id, hlc, raw = cbor.check_items(cbor.decode(data), 64)[:3]
+        unit_id, hlc, raw, *more = cbor.check_items(cbor.decode(data), 64)
         ops = tuple(map(_decode, cbor.check_items(raw, MAX_OPS)))
-        return Unit(UnitId(_id(unit_id)), _int(hlc, 2**64), device, ops)
+        mark = more[0] if more else None
+        undoes = None if mark is None else UnitId(_bytes(mark, 0, 16)) or None
+        by_user = mark is not None
+        return Unit(UnitId(_id(unit_id)), _int(hlc, 2**64), device, ops, by_user, undoes)
     except (ValueError, TypeError, IndexError, KeyError, AttributeError) as e:
         raise Integrity(f"A journal unit is malformed ({type(e).__name__}).") from e
 
@@ -274,6 +289,12 @@ def _register(field: Field, value: Any) -> Any:
             return _target(value)
         case Field.PURGED:
             return None if value is None else _int(value, 2**63)
+        case Field.VERSION_OF:
+            return None if value is None else FileId(_id(value))
+        case Field.WRITTEN_OVER:
+            return None if value is None else ContentId(_bytes(value, 32))
+        case Field.RATING:
+            return None if value is None else _int(value, 11)
         case Field.TRASHED:
             if value is None:
                 return None

@@ -50,6 +50,9 @@ class PlainTree:
         self.synced = 0
         self.reader_waits = trio.Event()
 
+    def acting(self, pid: int) -> None:
+        self.caller = pid
+
     # -- looking -----------------------------------------------------------------------------
 
     def attr(self, ino: int) -> Attr:

@@ -1059,6 +1059,7 @@ class Journal:
 FILE, FOLDER, TAG, PHOTO, TAG_PATH, QUERY_TEXT = 1, 2, 3, 4, 5, 6
 CONTENT, MODE, MTIME, TARGET, TRASHED, PLACE, TAG_NAME, TAG_MERGED = 1, 2, 3, 4, 5, 6, 7, 8
 TAG_KEPT, VIEW_NAME, FAVOURITE, DATE, NARROWING, QUERY, PURGED = 9, 10, 11, 12, 13, 14, 15
+VERSION_OF, WRITTEN_OVER, RATING = 16, 17, 18
 
 
 @dataclass(frozen=True)
@@ -1067,6 +1068,7 @@ class Unit:
     clock: int
     ops: tuple[list[Any] | None, ...]
     """Operations as arrays without additional items; None where one is skipped."""
+    mark: bytes | None = None
 
 
 def file_name(value: Any) -> bytes:
@@ -1160,6 +1162,9 @@ FIELDS: dict[int, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
     NARROWING: ((TAG_PATH,), or_null(boolean)),
     QUERY: ((QUERY_TEXT,), or_null(boolean)),
     PURGED: ((FILE,), or_null(lambda v: uint(v, 1 << 63))),
+    VERSION_OF: ((FILE,), or_null(lambda v: exact(v, 16))),
+    WRITTEN_OVER: ((FILE,), or_null(lambda v: exact(v, 32))),
+    RATING: ((PHOTO,), or_null(lambda v: uint(v, 11))),
 }
 
 
@@ -1279,9 +1284,12 @@ def read_op(op: Any) -> list[Any] | None:
 def read_unit(data: bytes) -> Unit:
     if len(data) > LARGEST_UNIT:
         raise Refused("a unit that is too long")
-    ident, clock, ops = array(cbor(data), 3)[:3]
+    ident, clock, ops, *more = array(cbor(data), 3)
     checked = tuple(read_op(op) for op in array(ops, most=100000))
-    return Unit(exact(ident, 16), uint(clock), checked)
+    mark = more[0] if more else None
+    if mark is not None and octets(mark, 16) and len(mark) != 16:
+        raise Refused("the mark of a unit")
+    return Unit(exact(ident, 16), uint(clock), checked, mark)
 
 
 # --- Merging -------------------------------------------------------------------------------------

@@ -308,6 +308,8 @@ def test_good_units_decode_to_the_operations_that_they_say(item: dict[str, Any])
     unit = d.read_unit(h(item["unit"]))
     assert (unit.ident, unit.clock) == (h(item["id"]), item["hlc"])
     assert list(unit.ops) == [from_json(op) for op in item["ops"]]
+    expected = bytes.fromhex(item.get("undoes") or "") if item.get("by_user") else None
+    assert unit.mark == expected
 
 
 @pytest.mark.parametrize("item", named(UNITS["bad"]))

@@ -156,7 +156,7 @@ def test_what_a_later_version_brought_is_skipped_and_keeps_its_place(raw: list[o
 
 
 def test_fields_behind_the_known_ones_are_skipped() -> None:
-    data = cbor.encode([bytes(16), 1, [[3, bytes(16), b"n", bytes(16), "later"]], "later"])
+    data = cbor.encode([bytes(16), 1, [[3, bytes(16), b"n", bytes(16), "later"]], None, "later"])
     assert decode_unit(data, DEVICE).ops == (
         AddEntry(FolderId(bytes(16)), b"n", FileId(bytes(16))),
     )

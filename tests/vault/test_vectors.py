@@ -269,6 +269,8 @@ def test_good_units_decode(vector: dict[str, Any]) -> None:
     unit = decode_unit(unhex(vector["unit"]), DeviceId(bytes(16)))
     assert (unit.id.hex(), unit.hlc) == (vector["id"], vector["hlc"])
     assert len(unit.ops) == len(vector["ops"])
+    assert unit.by_user == vector.get("by_user", False)
+    assert (unit.undoes and unit.undoes.hex()) == vector.get("undoes")
 
 
 @pytest.mark.parametrize("vector", named(UNITS["bad"]))

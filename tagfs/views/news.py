@@ -1,0 +1,48 @@
+"""Telling the kernel what it cannot know: which entries and attributes are different now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from tagfs.catalog.state import Change, EntryChanged, FileChanged, State
+from tagfs.model import UNFILED
+from tagfs.views.inodes import Inodes
+from tagfs.views.nodes import OwnFolder, View
+
+Listener = Callable[[int, bytes | None], None]
+"""``(directory, name)`` for an entry, ``(inode, None)`` for attributes."""
+
+
+class News:
+    """Turns changes of the state into inodes and names, as the views see them."""
+
+    def __init__(self, state: State, inodes: Inodes, views: Iterable[View]) -> None:
+        self._state = state
+        self._inodes = inodes
+        self._views = tuple(views)
+        self._listeners: list[Listener] = []
+
+    def on_change(self, listener: Listener) -> None:
+        """Call ``listener`` for whatever the kernel should ask for again."""
+        self._listeners.append(listener)
+
+    def changed(self, changes: Sequence[Change], by_user: bool) -> None:
+        """Tell of a unit; the kernel knows what its own calls did to own folders."""
+        for change in changes:
+            for view in self._views:
+                for spot, name in view.touched(change):
+                    if self._inodes.touch(spot):
+                        self.tell(spot.ino, name)
+            if by_user:
+                continue
+            if isinstance(change, EntryChanged) and change.folder != UNFILED:
+                self.tell(self._inodes.number(OwnFolder(change.folder)), change.name)
+            elif isinstance(change, FileChanged):
+                file = self._state.file(change.file)
+                if file is not None:
+                    self.tell(file.ino, None)
+
+    def tell(self, ino: int, name: bytes | None) -> None:
+        """Tell of one entry, or of the attributes of one inode."""
+        for listener in self._listeners:
+            listener(ino, name)
