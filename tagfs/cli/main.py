@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 
 from tagfs import __version__
-from tagfs.cli import asking, importing, models, mounting, vaults
+from tagfs.cli import asking, doctor, importing, models, mounting, vaults
 from tagfs.cli.paths import log_file
 from tagfs.errors import TagfsError, Unfinished, Usage
 from tagfs.mount.daemon import harden
@@ -42,6 +42,7 @@ for command in (
     importing.import_,
     asking.search,
     asking.verify,
+    doctor.doctor,
     models.models,
     vaults.passwd,
 ):

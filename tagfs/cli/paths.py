@@ -50,6 +50,12 @@ def forget_mount(where: str) -> None:
     _note(where).unlink(missing_ok=True)
 
 
+def remembered_mounts(state: Path) -> list[str]:
+    """Return the mountpoints at which something of type tagfs is mounted and that were noted for
+    a state directory; neither the mounts nor any daemon are asked."""
+    return [there for there in mounts.tagfs_mounts() if _noted(there) == state.absolute()]
+
+
 def state_of(where: str, vault: Path | None) -> Path | None:
     """Return the state directory whose daemon says that it serves this mountpoint, if any does.
 

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,13 +60,23 @@ def canonical(path: str | os.PathLike[str]) -> str:
 def mounted_at(where: str) -> Mounted | None:
     """Return what is mounted on a canonical path, the topmost if several are."""
     found = None
+    for there in _mounted():
+        if there.where == where:
+            found = there
+    return found
+
+
+def tagfs_mounts() -> list[str]:
+    """Return where the kernel's list has galleries, dead or alive, whoever's."""
+    return list(dict.fromkeys(there.where for there in _mounted() if there.type == TYPE))
+
+
+def _mounted() -> Iterator[Mounted]:
     for line in MOUNTINFO.read_bytes().splitlines():
         fields, _, rest = line.partition(b" - ")
         columns = fields.split(b" ")
         path = os.fsdecode(_unescape(columns[4]))
-        if path == where:
-            found = Mounted(path, os.fsdecode(rest.split(b" ")[0]), columns[2].decode())
-    return found
+        yield Mounted(path, os.fsdecode(rest.split(b" ")[0]), columns[2].decode())
 
 
 def life(where: str, seconds: float = PROBE_SECONDS) -> Life:

@@ -12,6 +12,7 @@ from tagfs.errors import Integrity, Usage
 from tagfs.mount.messages import Call, Progress
 from tagfs.pipeline.gallery import Gallery
 from tagfs.pipeline.importing import import_paths
+from tagfs.pipeline.inner_checkup import look_inside
 from tagfs.pipeline.opening import open_gallery
 from tagfs.pipeline.state_dir import StateDir, write_file
 from tagfs.recognise.packs import PackMissing
@@ -35,6 +36,7 @@ class Service:
             "search": self._search,
             "verify": self._verify,
             "passwd": self._passwd,
+            "doctor": self._doctor,
         }
 
     async def answer(self, call: Call, progress: Progress) -> object:
@@ -67,6 +69,9 @@ class Service:
     async def _verify(self, call: Call, progress: Progress) -> object:
         report = await self.gallery.verify(call.maybe_number("sample"), progress)
         return report.as_json()
+
+    async def _doctor(self, call: Call, progress: Progress) -> object:
+        return [finding.as_json() for finding in await look_inside(self.gallery)]
 
     async def _passwd(self, call: Call, progress: Progress) -> object:
         vault = self.gallery.vault

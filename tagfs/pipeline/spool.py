@@ -31,6 +31,11 @@ CACHE = 10 * 1024**3
 """Bytes of settled copies that are kept."""
 
 
+def reserve_of(total: int) -> int:
+    """Return how many bytes are left free on a disk of ``total`` bytes."""
+    return min(RESERVE, total // 50)
+
+
 class Spool:
     """Sealed objects by name, for one process. Safe from any thread; only sync() blocks long."""
 
@@ -78,7 +83,7 @@ class Spool:
         if self._credit >= 0:
             return
         total, free = self._space(self.folder)
-        usable = free - min(RESERVE, total // 50)
+        usable = free - reserve_of(total)
         if usable < size:
             self._credit = 0
             raise FileError(

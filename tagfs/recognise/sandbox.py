@@ -14,6 +14,7 @@ import os
 import platform
 import resource
 import struct
+from dataclasses import dataclass
 
 from tagfs.errors import TagfsError
 
@@ -59,6 +60,24 @@ _CREATE_RULESET, _RESTRICT_SELF = 444, 446  # the same on both machines
 
 class NoSandbox(TagfsError):
     """This machine cannot lock a worker in; photos are not decoded without that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """What the kernel has to lock a worker in with."""
+
+    seccomp: bool
+    landlock: bool
+
+
+def supported() -> Support:
+    """Say what this kernel has, without locking anything in."""
+    # A filter that cannot be read is refused with EFAULT where there are filters at all.
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, None, 0, 0)
+    filters = ctypes.get_errno() == errno.EFAULT
+    version = libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), 1)
+    return Support(filters and platform.machine() in _MACHINES, version >= 1)
 
 
 def limit_resources() -> None:
