@@ -1,7 +1,8 @@
-"""Mounts a real vault: ``vault_server.py MOUNTPOINT FOLDER [-o OPTIONS]``.
+"""Mounts a real vault: ``vault_server.py MOUNTPOINT FOLDER [--by-colour] [-o OPTIONS]``.
 
-FOLDER has (or gets) ``state`` and ``remote``. Says ``ready``; no recogniser, quick KDF. Lines on
-stdin: ``wait stored``, ``wait recognised``, ``sync``, ``status``.
+FOLDER has (or gets) ``state`` and ``remote``; a state that is gone is made anew by joining. Says
+``ready``; quick KDF; no recogniser, or that of colours.py. Lines on stdin: ``wait stored``,
+``wait recognised``, ``sync``, ``status``, ``hash``.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from pathlib import Path
 import trio
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "pipeline"))
+from colours import ByColour
 from gallery_kit import SECRET, make
 
 from tagfs.mount import mountpoint
 from tagfs.mount.options import parse
 from tagfs.mount.session import serve
 from tagfs.pipeline.gallery import Gallery
-from tagfs.pipeline.opening import open_gallery
+from tagfs.pipeline.opening import join, open_gallery
+from tagfs.remote.url import dir_url
 from tagfs.views.tree import Tree
 
 
@@ -51,11 +54,19 @@ async def listen(gallery: Gallery) -> None:
 async def run(args: argparse.Namespace) -> None:
     folder = Path(args.folder)
     if not (folder / "state").exists():
-        await make(folder)
+        if (folder / "remote").exists():
+            await join(folder / "state", dir_url(folder / "remote"), SECRET)
+        else:
+            await make(folder)
     options = parse(args.o)
     where = mountpoint.canonical(args.mountpoint)
     mountpoint.prepare(where, options)
-    async with open_gallery(folder / "state", SECRET) as gallery, trio.open_nursery() as nursery:
+    async with (
+        open_gallery(
+            folder / "state", SECRET, recogniser=ByColour() if args.by_colour else None
+        ) as gallery,
+        trio.open_nursery() as nursery,
+    ):
         nursery.start_soon(listen, gallery)
         await serve(Tree(gallery), gallery.sync, where, options, lambda: print("ready", flush=True))
         nursery.cancel_scope.cancel()
@@ -67,5 +78,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("mountpoint")
     parser.add_argument("folder")
+    parser.add_argument("--by-colour", action="store_true")
     parser.add_argument("-o", default="")
     trio.run(run, parser.parse_args())

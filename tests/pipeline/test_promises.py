@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from colours import ByColour, picture
 from gallery_kit import SECRET, Folder, make, opened
 
 from tagfs.errors import FileError
@@ -113,11 +114,6 @@ def test_a_clock_that_was_set_back_loses_nothing_that_is_written_after(tmp_path:
 def test_a_full_disk_stops_no_task_and_all_goes_on_when_there_is_space(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import sys
-
-    sys.path.insert(0, str(Path(__file__).parent.parent / "views"))
-    from test_tree import ByColour, picture
-
     async def script() -> None:
         await make(tmp_path)
         async with opened(tmp_path, recogniser=ByColour()) as g:

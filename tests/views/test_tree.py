@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -11,35 +10,13 @@ from pathlib import Path
 
 import pytest
 import trio
-from PIL import Image
 
 from tagfs.errors import FileError
-from tagfs.model import Analysis, Facts, Scored, TagId
 from tagfs.views.nodes import ROOT_INODE
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "pipeline"))
+from colours import ByColour, picture
 from gallery_kit import Folder, make, opened
-
-Read = Callable[[int, int], Awaitable[bytes | bytearray | memoryview]]
-
-
-def picture(red: int, size: int = 32) -> bytes:
-    out = io.BytesIO()
-    Image.new("RGB", (size, size), (red, 10, 10)).save(out, "PNG")
-    return out.getvalue()
-
-
-class ByColour:
-    """A recogniser whose answer is known: red pictures are dogs, dark ones cats."""
-
-    pack = "colour-1"
-
-    async def recognise(self, read: Read, size: int, media_type: str) -> Analysis:
-        data = bytes(await read(0, size))
-        red = Image.open(io.BytesIO(data)).getpixel((0, 0))[0]  # type: ignore[index]
-        kind = "n02084071" if red > 100 else "n02121620"
-        tags = (Scored(TagId(kind), 0.9),)
-        return Analysis(self.pack, "image/png", tags, tags, Facts(), b"", b"")
 
 
 def run(tmp_path: Path, script: Callable[[Folder], Awaitable[None]]) -> None:
