@@ -118,7 +118,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the file itself says about the picture. ``None`` where it says nothing believable."""
+    """What a file says and shows of its picture. ``None`` where it says nothing believable."""
 
     width: int | None = None  # pixels, upright
     height: int | None = None
@@ -127,6 +127,7 @@ class Facts:
     offset: str | None = None  # of that time, "+02:00"
     camera: str | None = None  # "Apple iPhone XS"
     place: Place | None = None
+    phash: int | None = None  # perceptual hash of 64 bits; None for a picture without shapes
 
 
 @dataclass(frozen=True, slots=True)

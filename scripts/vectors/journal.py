@@ -62,7 +62,16 @@ def units() -> list[tuple[str, Unit]]:
     folder, file, twin = FolderId(ids(16)), FileId(ids(16)), FileId(ids(16))
     ring = the_ring()
     picture, _ = seal_content(ring, pattern(5, "5"), "part 5", b"IMG_\xff 1.jpg")
-    facts = Facts(4000, 3000, 6, "2026-11-24T20:15:00", "+01:00", "ACME 1", Place(41.9, 12.5, 21.0))
+    facts = Facts(
+        4000,
+        3000,
+        6,
+        "2026-11-24T20:15:00",
+        "+01:00",
+        "ACME 1",
+        Place(41.9, 12.5, 21.0),
+        0x00C0FFEE12345678,
+    )
     hlc = NOW_MS << 16
     every = Unit(
         UnitId(ids(16)),
@@ -124,6 +133,9 @@ def units_file() -> dict[str, Any]:
     def with_ops(*listed: object) -> bytes:
         return cbor.encode([*head, list(listed)])
 
+    def looked(facts: dict[int, Any]) -> list[Any]:
+        return [6, bytes(32), "p", "a/b", [], facts, None, None, None]
+
     bad: list[tuple[str, bytes]] = [
         ("empty", b""),
         ("an id of 15 bytes", cbor.encode([bytes(15), 1, []])),
@@ -136,7 +148,9 @@ def units_file() -> dict[str, Any]:
         ("a name of 256 bytes", with_ops([3, bytes(16), b"x" * 256, bytes(16)])),
         ("parts that do not add up", with_ops([5, bytes(32), 6, "a/b", [part]])),
         ("a first part that is not whole", with_ops([5, bytes(32), 10, "a/b", [part, part]])),
-        ("a latitude of 91", with_ops([6, bytes(32), "p", "a/b", [], {7: [91.0, 0.0, None]}])),
+        ("a latitude of 91", with_ops(looked({7: [91.0, 0.0, None]}))),
+        ("a perceptual hash of 7 bytes", with_ops(looked({8: bytes(7)}))),
+        ("a perceptual hash that is a number", with_ops(looked({8: 1}))),
         ("a word that is none", with_ops([2, bytes(32), "n1", 3])),
         ("nested too deep", b"\x81" * 500 + b"\0"),
         ("an endless array", b"\x83\x50" + bytes(16) + b"\x01\x9f\xff"),

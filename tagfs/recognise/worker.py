@@ -13,6 +13,7 @@ import os
 os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")  # before numpy is loaded
 
 import sys
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -26,6 +27,7 @@ from tagfs.recognise.decode import Undecodable, decode, prepare, thumbnail
 from tagfs.recognise.facts import read_facts
 from tagfs.recognise.interpreter import Network
 from tagfs.recognise.messages import Request, Result, read_request, write_result
+from tagfs.recognise.phash import perceptual_hash
 from tagfs.recognise.scoring import Scorer
 
 NICE = 10
@@ -47,6 +49,7 @@ class Eyes:
         grey = Image.new("RGB", (400, 300), (127, 127, 127))
         self.look(grey)
         thumbnail(grey)
+        perceptual_hash(Image.linear_gradient("L"))
         read_facts(Image.Exif(), b"", size=None, orientation=None, now=datetime.now())
 
     def probabilities(self, image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -99,7 +102,8 @@ def answer(eyes: Eyes, request: Request) -> Result:
     except Undecodable as e:
         return Result(unreadable=str(e))
     size = (picture.width, picture.height)
-    facts = _facts(picture.exif, picture.xmp, size, picture.orientation, now)
+    said = _facts(picture.exif, picture.xmp, size, picture.orientation, now)
+    facts = replace(said, phash=perceptual_hash(picture.image))
     seen = eyes.look(picture.image)
     return Result(seen.tags, seen.scores, seen.embedding, seen.thumbnail, facts, None)
 

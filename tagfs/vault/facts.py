@@ -19,6 +19,7 @@ def encode_facts(facts: Facts) -> dict[int, Any]:
         5: facts.offset,
         6: facts.camera,
         7: place and [place.latitude, place.longitude, place.altitude],
+        8: None if facts.phash is None else facts.phash.to_bytes(8, "big"),
     }
     return {k: v for k, v in values.items() if v is not None}
 
@@ -34,6 +35,7 @@ def decode_facts(raw: dict[int, Any]) -> Facts:
         offset=_optional_text(raw.get(5)),
         camera=_optional_text(raw.get(6)),
         place=None if place is None else _place(place),
+        phash=_optional_hash(raw.get(8)),
     )
 
 
@@ -43,6 +45,14 @@ def _optional_int(value: Any, limit: int) -> int | None:
 
 def _optional_text(value: Any) -> str | None:
     return None if value is None else _text(value, 256)
+
+
+def _optional_hash(value: Any) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, bytes) or len(value) != 8:
+        raise ValueError("hash")
+    return int.from_bytes(value, "big")
 
 
 def _place(raw: Any) -> Place:

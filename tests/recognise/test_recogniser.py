@@ -65,6 +65,7 @@ def test_a_clear_photo_gets_its_tag(test_data: object, model: object, photo: str
             assert len(analysis.embedding) == 2 * 1280
             assert analysis.thumbnail.startswith(b"\xff\xd8")
             assert analysis.facts.width
+            assert analysis.facts.phash
 
     trio.run(main)
 

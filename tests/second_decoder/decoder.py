@@ -1260,6 +1260,8 @@ def check_facts(facts: dict[int, Any]) -> None:
             number(longitude, 180)
             if altitude is not None:
                 number(altitude, 1000000)
+        elif key == 8:
+            exact(value, 8)
 
 
 OPERATIONS: dict[int, Callable[[list[Any]], list[Any] | None]] = {

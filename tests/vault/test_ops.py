@@ -59,6 +59,7 @@ facts = st.builds(
     date=st.none() | st.just("2026-11-24T20:00:00"),
     camera=st.none() | st.text(max_size=20),
     place=st.none() | places,
+    phash=st.none() | st.integers(0, 2**64 - 1),
 )
 references = st.none() | st.tuples(
     hashes.map(ContentId), st.integers(0, 2**40 - 1), st.integers(0, 2**30 - 1)
