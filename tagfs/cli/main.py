@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 
 from tagfs import __version__
-from tagfs.cli import asking, doctor, importing, models, mounting, vaults
+from tagfs.cli import asking, doctor, exporting, importing, models, mounting, vaults
 from tagfs.cli.paths import log_file
 from tagfs.errors import TagfsError, Unfinished, Usage
 from tagfs.mount.daemon import harden
@@ -40,6 +40,7 @@ for command in (
     asking.status,
     asking.wait,
     importing.import_,
+    exporting.export,
     asking.search,
     asking.verify,
     doctor.doctor,

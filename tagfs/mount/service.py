@@ -10,6 +10,7 @@ import trio
 
 from tagfs.errors import Integrity, Usage
 from tagfs.mount.messages import Call, Progress
+from tagfs.pipeline.exporting import export
 from tagfs.pipeline.gallery import Gallery
 from tagfs.pipeline.importing import import_paths
 from tagfs.pipeline.inner_checkup import look_inside
@@ -18,6 +19,7 @@ from tagfs.pipeline.state_dir import StateDir, write_file
 from tagfs.recognise.packs import PackMissing
 from tagfs.recognise.recogniser import Recogniser, recogniser
 from tagfs.vault.slots import Passphrase, Secret
+from tagfs.views import exports
 from tagfs.views.search import search
 from tagfs.views.tree import Tree
 
@@ -37,6 +39,7 @@ class Service:
             "verify": self._verify,
             "passwd": self._passwd,
             "doctor": self._doctor,
+            "export": self._export,
         }
 
     async def answer(self, call: Call, progress: Progress) -> object:
@@ -72,6 +75,16 @@ class Service:
 
     async def _doctor(self, call: Call, progress: Progress) -> object:
         return [finding.as_json() for finding in await look_inside(self.gallery)]
+
+    async def _export(self, call: Call, progress: Progress) -> object:
+        query, sidecars = call.maybe_text("query"), call.flag("sidecars")
+        state = self.gallery.state
+        if query:
+            plan = await exports.found(state, query, sidecars)
+        else:
+            plan = await exports.everything(state, sidecars)
+        report = await export(self.gallery, plan, Path(call.text("dest")), progress)
+        return report.as_json()
 
     async def _passwd(self, call: Call, progress: Progress) -> object:
         vault = self.gallery.vault

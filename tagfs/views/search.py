@@ -76,8 +76,16 @@ class Answer:
     hints: tuple[str, ...]
 
 
-def search(state: State, text: str) -> Answer:
-    """Answer a query; raises QuerySyntax. Photos come in the order they were recorded."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The numbers of the listed photos that a query finds, and what it asked for in vain."""
+
+    numbers: BitMap
+    hints: tuple[str, ...]
+
+
+def find(state: State, text: str) -> Found:
+    """Answer a query with numbers alone; raises QuerySyntax."""
     query = parse(text)
     hints: list[str] = []
     numbers = evaluate(
@@ -85,13 +93,19 @@ def search(state: State, text: str) -> Answer:
         lambda term: _numbers(state, term, hints.append),
         lambda: state.photos.postings.bitmap(ALL),
     )
+    return Found(numbers & state.photos.postings.bitmap(ALL), tuple(dict.fromkeys(hints)))
+
+
+def search(state: State, text: str) -> Answer:
+    """Answer a query; raises QuerySyntax. Photos come in the order they were recorded."""
+    found = find(state, text)
     hits = []
-    for number in numbers & state.photos.postings.bitmap(ALL):
+    for number in found.numbers:
         shown = state.photos.names.shown(number)
         photo = state.photos.get(shown.photo) if shown else None
         if shown is not None and photo is not None:
             hits.append(_hit(state, photo, shown.name))
-    return Answer(tuple(hits), tuple(dict.fromkeys(hints)))
+    return Answer(tuple(hits), found.hints)
 
 
 def _numbers(state: State, term: object, hint: Callable[[str], None]) -> BitMap:
