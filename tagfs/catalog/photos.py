@@ -8,24 +8,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import cbor2
 from pyroaring import BitMap
 
+from tagfs.catalog.lists import Lists
 from tagfs.catalog.pages import Pages
 from tagfs.catalog.postings import Postings
 from tagfs.catalog.records import FileRecord, PhotoRecord, Sight, TagRecord
 from tagfs.catalog.schema import Table
+from tagfs.catalog.standing import ALL as ALL
+from tagfs.catalog.standing import FAVOURITES as FAVOURITES
+from tagfs.catalog.standing import NOWHERE, Standing, day_of
+from tagfs.catalog.standing import SEEN as SEEN
+from tagfs.catalog.standing import UNREADABLE as UNREADABLE
+from tagfs.catalog.standing import UNTAGGED as UNTAGGED
 from tagfs.catalog.tables import Tables
 from tagfs.catalog.view_names import ViewNames
 from tagfs.model import NEVER, Content, ContentId, Stamp, TagId, Taxonomy, Word
 from tagfs.vault.ops import Field, RecordAnalysis, RecordContent, SetRegister, SetWord
-
-ALL = b"@all"
-"""Posting list of every listed photo."""
-SEEN = b"@seen"
-"""Posting list of listed photos that a pack has looked at."""
-UNREADABLE = b"@unreadable"
-"""Posting list of listed photos that could not be decoded."""
-FAVOURITES = b"@favourites"
-"""Posting list of listed photos that the user marked."""
-
 
 _CONTENTS = b"contents"
 
@@ -78,7 +75,7 @@ class Photos:
         self,
         tables: Tables,
         taxonomy: Taxonomy,
-        on_photo: Callable[[PhotoRecord, set[TagId], bytes | None], None],
+        on_photo: Callable[[PhotoRecord, set[TagId], set[bytes], bytes | None], None],
     ) -> None:
         self._tables = tables
         self._taxonomy = taxonomy
@@ -87,6 +84,7 @@ class Photos:
         self.names = ViewNames(tables, self._contents)
         self._tag_pages = Pages(tables.store, Table.TAG_PAGE)
         self.postings = Postings(tables.store, Table.POSTING, Table.POSTING_COUNT)
+        self.lists = Lists(self.postings)
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -249,7 +247,7 @@ class Photos:
 
     def refresh(self, photo: PhotoRecord) -> None:
         """Bring names, numbers and posting lists in line with the record."""
-        affirmed = any(w is Word.YES for w, _ in photo.words.values())
+        affirmed = self._affirmed(photo)
         present = bool(photo.files) and photo.content is not None
         listed = present and photo.media
         before = set(photo.tags)
@@ -266,11 +264,11 @@ class Photos:
             tags = tags_in_force(seen, words, self._taxonomy.ancestors)
         oldest = self._oldest(photo) if present and (listed or affirmed) else None
         self.names.enter(photo, oldest)
+        moved: set[bytes] = set()
         if photo.number is not None:
-            self._move(photo, ALL, listed)
-            self._move(photo, SEEN, listed and sight is not None)
-            self._move(photo, UNREADABLE, listed and bool(sight and sight.unreadable))
-            self._move(photo, FAVOURITES, listed and bool(photo.regs.get(Field.FAVOURITE)))
+            standing = self._stands(photo, listed, oldest, not tags)
+            moved = self.lists.move(photo.number, photo.standing, standing)
+            photo.standing = standing
             for tag in before - tags:
                 self.postings.discard(tag.encode(), photo.number)
             for tag in tags - before:
@@ -281,8 +279,8 @@ class Photos:
         photo.tags = sorted(tags)
         photo.listed = listed
         self._tables.photos.put(photo.id, photo)
-        if changed or was_listed != listed or old_name != photo.name:
-            self._on_photo(photo, changed, old_name)
+        if changed or moved or was_listed != listed or old_name != photo.name:
+            self._on_photo(photo, changed, moved, old_name)
 
     # -- parts of a refresh ------------------------------------------------------------------
 
@@ -290,12 +288,33 @@ class Photos:
         files = [f for f in map(self._tables.files.get, photo.files) if f is not None]
         return min(files, key=lambda f: (f.born, f.id), default=None)
 
-    def _move(self, photo: PhotoRecord, posting_list: bytes, belongs: bool) -> None:
-        assert photo.number is not None
-        if belongs:
-            self.postings.add(posting_list, photo.number)
-        else:
-            self.postings.discard(posting_list, photo.number)
+    @staticmethod
+    def _affirmed(photo: PhotoRecord) -> bool:
+        """Whether the user put it into a view, which then lists documents, too."""
+        regs = photo.regs
+        said = any(word is Word.YES for word, _ in photo.words.values())
+        return said or bool(regs.get(Field.FAVOURITE)) or regs.get(Field.DATE) is not None
+
+    @staticmethod
+    def _stands(
+        photo: PhotoRecord, listed: bool, oldest: FileRecord | None, untagged: bool
+    ) -> Standing:
+        """Return the lists that a photo belongs into; ``oldest`` None: no view has it."""
+        if oldest is None:
+            return NOWHERE
+        sight = photo.sight
+        flags = {
+            ALL: listed,
+            SEEN: listed and sight is not None,
+            UNREADABLE: listed and bool(sight and sight.unreadable),
+            UNTAGGED: listed and untagged,
+            FAVOURITES: bool(photo.regs.get(Field.FAVOURITE)),
+        }
+        return Standing(
+            frozenset(flag for flag, belongs in flags.items() if belongs),
+            photo.date if listed or photo.regs.get(Field.DATE) is not None else None,
+            day_of(oldest.born >> 16) if listed else None,
+        )
 
     def _tag_ids(self, key: str) -> list[TagId]:
         raw = self._tables.store.get(Table.TAG_NAME, key.encode())

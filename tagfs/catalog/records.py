@@ -7,6 +7,7 @@ from typing import Any
 
 import cbor2
 
+from tagfs.catalog.standing import NOWHERE, Standing, believable
 from tagfs.model import (
     NEVER,
     Content,
@@ -249,6 +250,20 @@ class PhotoRecord:
     chosen: bool = False  # whether that name was recorded, rather than borrowed from the file
     tags: list[TagId] = field(default_factory=list)  # in force and in posting lists
     listed: bool = False
+    standing: Standing = NOWHERE
+
+    @property
+    def date(self) -> str | None:
+        """When it was taken, in 4, 7 or 10 characters; None when nothing believable is known.
+
+        The user's word and its precision go before what the photo says of itself.
+        """
+        said = self.regs.get(Field.DATE)
+        date = believable(said, self.regs.stamp(Field.DATE).hlc >> 16)
+        sight = self.sight
+        if date is None and sight is not None and sight.facts.date is not None:
+            date = believable(sight.facts.date[:10], sight.stamp.hlc >> 16)
+        return date
 
     @property
     def media(self) -> bool:
@@ -276,14 +291,15 @@ class PhotoRecord:
                 self.chosen,
                 self.tags,
                 self.listed,
+                self.standing.raw(),
             ]
         )
 
     @classmethod
     def decode(cls, ident: ContentId, data: bytes) -> PhotoRecord:
         """Read the table's value."""
-        number, content, at, files, sights, words, regs, name, chosen, tags, listed = cbor2.loads(
-            data
+        number, content, at, files, sights, words, regs, name, chosen, tags, listed, standing = (
+            cbor2.loads(data)
         )
         return cls(
             ident,
@@ -298,6 +314,7 @@ class PhotoRecord:
             chosen,
             [TagId(t) for t in tags],
             listed,
+            Standing.load(standing),
         )
 
 

@@ -23,11 +23,16 @@ VIEW_NAME      view name                 photo number
 TAG            tag id                    name, merged-into, kept, slot (records.py)
 TAG_PAGE       b"", page                 slots (tag id): every tag that was ever used
 TAG_NAME       NFC casefold of the name  tag ids of that name, smallest first
-WORD           file id                   words said about a file that has no content yet
-WORD_PAGE      tag id, page              slots (file id): such files that a tag lists
+WORD           file id                   what the user said of a file that has no content yet
+                                         (waiting.py)
+WORD_PAGE      list id, page             slots (file id): such files that a tag, a date or
+                                         favourites/ lists
 TRASH_PAGE     b"", page                 slots (file id): what trash/ lists
-NARROWING      b"", page                 slots (path of tag ids): kept narrowings; not used yet
-QUERY          b"", page                 slots (query text): kept queries; not used yet
+NARROWING      path of tag ids           whether it is kept, stamp, slots (kept.py)
+NARROWING      b"all", page              slots (path of tag ids): every kept narrowing
+NARROWING      b"below:" + path, page    slots (path of tag ids): those one tag longer
+QUERY          query text                whether it is kept, stamp, slots (kept.py)
+QUERY          b"all", page              slots (query text): every kept query
 POSTING        list id, block            roaring container of 2^16 photo numbers (postings.py)
 POSTING_COUNT  list id                   how many photos the list has (postings.py)
 LOCAL          content id or file id     where bytes lie on this machine (pipeline/gallery.py)
@@ -35,14 +40,16 @@ LOCAL          content id or file id     where bytes lie on this machine (pipeli
 
 Invariants: a photo number is in the posting list ``@all`` exactly when the photo is listed
 (media, and a live file has it); it is in the list of a tag exactly when the tag is in force on a
-listed photo; ``NAME`` has a holder exactly for what ``FOLDER_PAGE`` lists.
+listed photo; it is in the lists of standing.py (by date, by arrival, by what it is) exactly as its
+``Standing`` says, and ``@parts:`` has a year, month or day exactly when a photo stands in it;
+``NAME`` has a holder exactly for what ``FOLDER_PAGE`` lists.
 """
 
 from __future__ import annotations
 
 import enum
 
-SCHEMA = 1
+SCHEMA = 2
 """Bumped on every change of a value's form; a catalog with another number is rebuilt."""
 
 

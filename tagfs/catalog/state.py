@@ -14,12 +14,15 @@ from typing import Any
 import cbor2
 
 from tagfs.catalog.folders import FILE, FOLDER, Folders, file_of
+from tagfs.catalog.kept import Kept
 from tagfs.catalog.pages import Pages
 from tagfs.catalog.photos import Photos
 from tagfs.catalog.records import FileRecord, PhotoRecord
 from tagfs.catalog.schema import Table
 from tagfs.catalog.tables import KeyValue, Tables
+from tagfs.catalog.waiting import Waiting
 from tagfs.model import (
+    NEVER,
     ROOT,
     UNFILED,
     ContentId,
@@ -33,6 +36,7 @@ from tagfs.model import (
 from tagfs.vault.ops import (
     AddEntry,
     Entity,
+    Field,
     Op,
     RecordAnalysis,
     RecordContent,
@@ -41,6 +45,9 @@ from tagfs.vault.ops import (
     SetWord,
     Unit,
 )
+
+SAID = (Field.FAVOURITE, Field.DATE, Field.RATING)
+"""What the user says of a photo besides its tags; goes from the file to its content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +67,29 @@ class FileChanged:
 
 @dataclass(frozen=True, slots=True)
 class PhotoChanged:
-    """A photo came into or left views: these tags, under these names."""
+    """A photo came into or left views: these tags and lists, under these names."""
 
     photo: ContentId
     tags: frozenset[TagId]
     names: frozenset[bytes]
+    lists: frozenset[bytes] = frozenset()  # further posting lists (standing.py)
 
 
-Change = EntryChanged | FileChanged | PhotoChanged
+@dataclass(frozen=True, slots=True)
+class NarrowingChanged:
+    """A narrowing was kept or forgotten: the ids of its tags."""
+
+    path: tuple[TagId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryChanged:
+    """A query was kept or forgotten."""
+
+    text: str
+
+
+Change = EntryChanged | FileChanged | PhotoChanged | NarrowingChanged | QueryChanged
 
 
 class State:
@@ -80,7 +102,11 @@ class State:
         self.folders = Folders(self.tables, lambda f, n: self._changes.append(EntryChanged(f, n)))
         self.photos = Photos(self.tables, taxonomy, self._photo_changed)
         self._trash = Pages(store, Table.TRASH_PAGE)
-        self._waiting = Pages(store, Table.WORD_PAGE)
+        self._waiting = Waiting(store)
+        self.narrowings = Kept(store, Table.NARROWING, Field.NARROWING)
+        self.queries = Kept(store, Table.QUERY, Field.QUERY)
+        self.epoch = 0
+        """Grows with every unit: what was read before may be different since."""
         for folder in (ROOT, UNFILED):
             self.folders.ensure(folder)
 
@@ -95,17 +121,44 @@ class State:
         for slot, item in self._trash.scan(b"", start):
             yield slot, file_of(self.tables, item)
 
-    def waiting(self, tag: TagId, start: int = 0) -> Iterator[tuple[int, FileRecord]]:
-        """Yield (slot, file) of files without a content that the user put under a tag."""
-        for slot, item in self._waiting.scan(tag.encode(), start):
-            yield slot, file_of(self.tables, item)
+    def waiting(self, list_id: bytes, start: int = 0) -> Iterator[tuple[int, FileRecord]]:
+        """Yield (slot, file) of files without a content that the user put into a list.
+
+        The id of a tag, ``@favourites``, or ``exactly`` a date.
+        """
+        for slot, file in self._waiting.files(list_id, start):
+            yield slot, file_of(self.tables, file)
 
     def words(self, file: FileRecord) -> dict[TagId, Word]:
         """Return the user's words on a file: on its content when it has one."""
         if file.content is not None:
             photo = self.photos.get(file.content[0])
             return {t: w for t, (w, _) in photo.words.items()} if photo else {}
-        return {TagId(t): Word(w[0]) for t, w in self._file_words(file.id).items()}
+        return self._waiting.words(file.id)
+
+    def said(self, file: FileRecord) -> dict[Field, Any]:
+        """Return what else the user said of a file's photo: favourite, date, rating."""
+        subject = file.id if file.content is None else file.content[0]
+        found = {field: self._photo_register(subject, field)[0] for field in SAID}
+        return {field: value for field, value in found.items() if value}
+
+    def _photo_register(self, ident: bytes, field: Field) -> tuple[Any, Stamp]:
+        """Return a register of a photo, which hangs on the file while there is no content."""
+        if len(ident) == 16:
+            return self._waiting.register(FileId(ident), field)
+        photo = self.photos.get(ContentId(ident))
+        return (None, NEVER) if photo is None else (photo.regs.get(field), photo.regs.stamp(field))
+
+    def register(self, entity: Entity, ident: bytes, field: Field) -> tuple[Any, Stamp]:
+        """Return a register's value in force and its stamp; (None, NEVER) when nobody wrote it."""
+        match entity:
+            case Entity.PHOTO:
+                return self._photo_register(ident, field)
+            case Entity.PATH:
+                return self.narrowings.register(ident, field)
+            case Entity.QUERY:
+                return self.queries.register(ident, field)
+        return None, NEVER
 
     def state_hash(self) -> bytes:
         """Return 32 bytes over entries, contents, words and names, without clocks and units."""
@@ -126,6 +179,7 @@ class State:
             if file.content is not None:
                 contents.add(file.content[0])
             words = {t: int(w) for t, w in sorted(self.words(file).items()) if w}
+            said = {int(field): value for field, value in self.said(file).items()}
             return cbor2.dumps(
                 [
                     "file",
@@ -136,6 +190,7 @@ class State:
                     file.target,
                     file.content,
                     words,
+                    said,
                 ]
             )
 
@@ -148,6 +203,8 @@ class State:
                 shown = None if photo.number is None else self.photos.names.shown(photo.number)
                 name = shown.name if shown is not None and photo.name is not None else None
                 lines.append(cbor2.dumps(["photo", ident, name, photo.tags, photo.listed]))
+        lines += [cbor2.dumps(["narrowing", path]) for _, path in self.narrowings.names()]
+        lines += [cbor2.dumps(["query", text]) for _, text in self.queries.names()]
         lines += [cbor2.dumps(["tag", name, n]) for _, _, name, n in self.photos.tags()]
         return hashlib.sha256(b"\n".join(sorted(lines))).digest()
 
@@ -156,6 +213,7 @@ class State:
     def apply(self, unit: Unit) -> list[Change]:
         """Apply a unit and return what is different afterwards."""
         self._changes = []
+        self.epoch += 1
         stamp = Stamp(unit.hlc, unit.device)
         self.folders.now = unit.hlc
         for index, op in enumerate(unit.ops):
@@ -176,16 +234,26 @@ class State:
                 self._on_file(op.file, stamp, lambda f: self.folders.remove(f, op), True)
             case SetRegister(entity=Entity.FOLDER):
                 self.folders.set_register(op, stamp)
-            case SetRegister(entity=Entity.PHOTO):
+            case SetRegister(entity=Entity.PHOTO) if len(op.id) == 32:
                 self.photos.set_register(op, stamp)
+            case SetRegister(entity=Entity.PHOTO):
+                if self._waiting.set_register(op, stamp):
+                    self._show_waiting(FileId(op.id))
             case SetRegister(entity=Entity.TAG):
                 self.photos.set_tag_register(op, stamp)
-            case SetRegister():
-                pass  # kept narrowings and queries: pages of their own come with search/
+            case SetRegister(entity=Entity.PATH):
+                if self.narrowings.set_register(op, stamp):
+                    path = tuple(map(TagId, op.id.decode().split("/")))
+                    self._changes.append(NarrowingChanged(path))
+            case SetRegister(entity=Entity.QUERY):
+                if self.queries.set_register(op, stamp):
+                    self._changes.append(QueryChanged(op.id.decode()))
             case SetWord() if len(op.photo) == 32:
                 self.photos.set_word(op, stamp)
             case SetWord():
-                self._set_file_word(op, stamp)
+                if self._waiting.set_word(op, stamp):
+                    self.photos.ensure_tag(op.tag)
+                    self._show_waiting(FileId(op.photo))
             case RecordContent():
                 self.photos.record_content(op, stamp)
             case RecordAnalysis():
@@ -217,7 +285,7 @@ class State:
             photo = self.photos.get(after[0])
             if photo is not None:
                 self.photos.refresh(photo)
-        self._show_waiting(record)
+        self._waiting.show(record)
         self._changes.append(FileChanged(ident))
 
     def _show_in_trash(self, record: FileRecord) -> None:
@@ -228,42 +296,14 @@ class State:
             self._trash.clear(b"", record.trash_slot)
             record.trash_slot = None
 
-    def _file_words(self, file: FileId) -> dict[str, list[Any]]:
-        raw = self.tables.store.get(Table.WORD, file)
-        words: dict[str, list[Any]] = {} if raw is None else cbor2.loads(raw)
-        return words
-
-    def _set_file_word(self, op: SetWord, stamp: Stamp) -> None:
-        file = FileId(op.photo)
-        words = self._file_words(file)
-        old = words.get(op.tag, [0, -1, b"", None])
-        if (stamp.hlc, stamp.device) <= (old[1], old[2]):
-            return
-        words[op.tag] = [int(op.word), stamp.hlc, stamp.device, old[3]]
-        self.tables.store.put(Table.WORD, file, cbor2.dumps(words))
-        self.photos.ensure_tag(op.tag)
+    def _show_waiting(self, file: FileId) -> None:
+        """List a file where the words put it that were said of it, once it is there."""
         record = self.tables.files.get(file)
-        if record is not None:
-            self._show_waiting(record)
+        if record is not None and self._waiting.show(record):
+            self._changes.append(FileChanged(file))
 
-    def _show_waiting(self, record: FileRecord) -> None:
-        """List a file without a content under the tags that the user gave it."""
-        words = self._file_words(record.id)
-        if not words:
-            return
-        changed = False
-        for tag, word in words.items():
-            wanted = record.live and record.content is None and word[0] == Word.YES
-            if wanted and word[3] is None:
-                word[3] = self._waiting.append(tag.encode(), record.id)
-                changed = True
-            elif not wanted and isinstance(word[3], int):
-                self._waiting.clear(tag.encode(), word[3])
-                word[3] = None
-                changed = True
-        if changed:
-            self.tables.store.put(Table.WORD, record.id, cbor2.dumps(words))
-
-    def _photo_changed(self, photo: PhotoRecord, tags: set[TagId], old_name: bytes | None) -> None:
+    def _photo_changed(
+        self, photo: PhotoRecord, tags: set[TagId], lists: set[bytes], old_name: bytes | None
+    ) -> None:
         names = frozenset(n for n in (photo.name, old_name) if n is not None)
-        self._changes.append(PhotoChanged(photo.id, frozenset(tags), names))
+        self._changes.append(PhotoChanged(photo.id, frozenset(tags), names, frozenset(lists)))

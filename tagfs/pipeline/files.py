@@ -242,6 +242,11 @@ class Files:
                 ops.append(SetWord(content, tag, word))
                 if file.content is None:
                     ops.append(SetWord(file.id, tag, Word.UNSET))
+        for field, value in self._state.said(file).items():
+            ops.append(SetRegister(Entity.PHOTO, content, field, value))
+            if file.content is None:
+                unsaid = False if field is Field.FAVOURITE else None
+                ops.append(SetRegister(Entity.PHOTO, file.id, field, unsaid))
         return ops
 
     def _keep_old(self, file: FileRecord) -> list[Op]:

@@ -52,7 +52,7 @@ class Tags:
                 shown = photos.names.shown(number)
                 if shown is not None:
                     yield Line(number + 1, shown.name, FileNode(shown.file))
-        for slot, file in self._state.waiting(TagId(path[0]), max(0, start - WAITING_COOKIES)):
+        for slot, file in self._state.waiting(path[0].encode(), max(0, start - WAITING_COOKIES)):
             own = self._waiting_name(file)
             if own is not None and self._said(file, path):
                 if photos.names.named(own) is not None and self.look_up(path, own) != FileNode(
@@ -165,7 +165,7 @@ class Tags:
         emptied = self._emptied.get(tag)
         if emptied is not None and self._monotonic() - emptied < LINGER:
             return tag
-        return tag if next(self._state.waiting(tag), None) is not None else None
+        return tag if next(self._state.waiting(tag.encode()), None) is not None else None
 
     def _has(self, file: FileRecord, path: tuple[str, ...]) -> bool:
         shown = acts.number_of(self._state, file)

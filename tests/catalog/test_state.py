@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import date
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,16 @@ from hypothesis import strategies as st
 from plain_store import PlainStore, SmallTaxonomy
 
 from tagfs.catalog.photos import ALL
+from tagfs.catalog.standing import (
+    FAVOURITES,
+    FLAGS,
+    UNREADABLE,
+    UNTAGGED,
+    below,
+    came,
+    day_of,
+    exactly,
+)
 from tagfs.catalog.state import State
 from tagfs.model import (
     ROOT,
@@ -43,13 +54,17 @@ from tagfs.vault.ops import (
 DEVICES = [DeviceId(bytes([d]) * 16) for d in (1, 2)]
 FILES = [FileId(bytes([f]) * 16) for f in (10, 11, 12)]
 FOLDERS = [FolderId(bytes([f]) * 16) for f in (20, 21)]
-PHOTOS = [ContentId(bytes([c]) * 32) for c in (30, 31)]
+PHOTOS = [ContentId(bytes([c]) * 32) for c in (30, 31, 32)]  # the last is a document
 NAMES = [b"a.jpg", b"b.jpg"]
+DATES = ["1969", "1969-05", "1969-05-12", "1968-12-31", "1820", "1969-02-30", None]
+PATHS = [b"cat/dog", b"cat/u00", b"dog/cat/u00"]
+QUERIES = [b"dog beach", b"is:favourite"]
 TAGS = [TagId(t) for t in ("tabby", "cat", "dog", "animal", "u00")]
 
 
 def content(ident: ContentId) -> Content:
-    return Content(ident, 0, "image/jpeg", ())
+    kind = "text/plain" if ident == PHOTOS[2] else "image/jpeg"
+    return Content(ident, 0, kind, ())
 
 
 def registers() -> st.SearchStrategy[Op]:
@@ -65,6 +80,29 @@ def registers() -> st.SearchStrategy[Op]:
         st.builds(lambda f, v: SetRegister(Entity.FILE, f, Field.TRASHED, v), file, trashed),
         st.builds(lambda f, v: SetRegister(Entity.FOLDER, f, Field.PLACE, v), folder, place),
         st.builds(lambda p, v: SetRegister(Entity.PHOTO, p, Field.VIEW_NAME, v), photo, name),
+        said(),
+        kept(),
+    )
+
+
+def said() -> st.SearchStrategy[Op]:
+    """What the user says of a photo, or of a file that may have no content."""
+    subject = st.sampled_from([*PHOTOS, *FILES])
+    values = st.one_of(
+        st.tuples(st.just(Field.FAVOURITE), st.booleans()),
+        st.tuples(st.just(Field.DATE), st.sampled_from(DATES)),
+        st.tuples(st.just(Field.RATING), st.sampled_from([None, 3, 10])),
+    )
+    return st.builds(lambda p, v: SetRegister(Entity.PHOTO, p, v[0], v[1]), subject, values)
+
+
+def kept() -> st.SearchStrategy[Op]:
+    path, query = st.sampled_from(PATHS), st.sampled_from(QUERIES)
+    return st.one_of(
+        st.builds(
+            lambda p, v: SetRegister(Entity.PATH, p, Field.NARROWING, v), path, st.booleans()
+        ),
+        st.builds(lambda q, v: SetRegister(Entity.QUERY, q, Field.QUERY, v), query, st.booleans()),
     )
 
 
@@ -81,9 +119,13 @@ def other_ops() -> st.SearchStrategy[Op]:
         st.builds(SetWord, st.sampled_from(FILES), st.sampled_from(TAGS), st.sampled_from(Word)),
         st.builds(lambda p: RecordContent(content(p)), photo),
         st.builds(
-            lambda p, t: RecordAnalysis(p, "x-1", "image/jpeg", t, Facts(), None, None, None),
+            lambda p, t, d, u: RecordAnalysis(
+                p, "x-1", "image/jpeg", t, Facts(date=d), None, None, u
+            ),
             photo,
             seen,
+            st.sampled_from([None, "1969-05-12T10:00:00", "1968-12-31T00:00:00"]),
+            st.sampled_from([None, "truncated"]),
         ),
     )
 
@@ -125,7 +167,26 @@ def test_any_order_and_repetition_of_units_gives_the_same_state(
 ) -> None:
     shuffled = units + [u for u in units if shuffler.random() < 0.3]
     shuffler.shuffle(shuffled)
-    assert build(units).state_hash() == build(shuffled).state_hash()
+    one, other = build(units), build(shuffled)
+    assert one.state_hash() == other.state_hash()
+    assert lists_of(one) == lists_of(other)
+
+
+def list_names() -> list[bytes]:
+    dates = [d for d in DATES if d is not None]
+    texts = {d[:n] for d in dates for n in (4, 7, 10)}
+    return [*FLAGS, came(0), *map(below, texts), *map(exactly, texts), *(t.encode() for t in TAGS)]
+
+
+def lists_of(state: State) -> dict[bytes, set[bytes]]:
+    """Return every posting list by content, and by file what waits for one."""
+    found: dict[bytes, set[bytes]] = {}
+    for name in list_names():
+        numbers = state.photos.postings.bitmap(name)
+        shown = [state.photos.names.shown(number) for number in numbers]
+        found[name] = {s.photo for s in shown if s is not None}
+        found[b"waiting:" + name] = {file.id for _, file in state.waiting(name)}
+    return found
 
 
 @settings(max_examples=100, deadline=None)
@@ -139,6 +200,48 @@ def test_posting_lists_hold_exactly_the_photos_that_are_listed(units: list[Unit]
         tagged = {p.number for p in photos if tag in p.tags}
         assert set(state.photos.numbers([tag])) == tagged
         assert state.photos.postings.count(tag.encode()) == len(tagged)
+
+
+@settings(max_examples=100, deadline=None)
+@given(histories())
+def test_lists_hold_what_the_user_and_the_photo_say(units: list[Unit]) -> None:
+    state = build(units)
+    photos = [p for p in map(state.photos.get, PHOTOS) if p is not None]
+    lists = lists_of(state)
+    for photo in photos:
+        here = bool(photo.files) and photo.content is not None
+        said_date = photo.regs.get(Field.DATE) is not None
+        date = photo.date if here and (photo.listed or said_date) else None
+        sight = photo.sight
+        expected = {
+            FAVOURITES: here and bool(photo.regs.get(Field.FAVOURITE)),
+            UNTAGGED: photo.listed and not photo.tags,
+            UNREADABLE: photo.listed and sight is not None and sight.unreadable is not None,
+            came(0): photo.listed,
+            below("1969"): date is not None and date.startswith("1969"),
+            exactly("1969"): date == "1969",
+            below("1969-05"): date is not None and date.startswith("1969-05"),
+            exactly("1969-05"): date == "1969-05",
+            below("1969-05-12"): date == "1969-05-12",
+        }
+        assert {name: photo.id in lists[name] for name in expected} == expected
+    for prefix, parts in (("", ["1968", "1969"]), ("1969", ["05"]), ("1969-05", ["12"])):
+        there = [p for p in parts if lists[below(f"{prefix}-{p}" if prefix else p)]]
+        assert list(state.photos.lists.parts(prefix)) == list(map(int, there))
+
+
+@settings(max_examples=100, deadline=None)
+@given(histories())
+def test_what_was_said_of_a_file_lists_it_until_there_is_a_content(units: list[Unit]) -> None:
+    state = build(units)
+    lists = lists_of(state)
+    for ident in FILES:
+        file = state.file(ident)
+        waits = file is not None and file.live and file.content is None
+        favourite = state.register(Entity.PHOTO, ident, Field.FAVOURITE)[0]
+        date = state.register(Entity.PHOTO, ident, Field.DATE)[0]
+        assert (ident in lists[b"waiting:" + FAVOURITES]) == (waits and bool(favourite))
+        assert (ident in lists[b"waiting:" + exactly("1969-05")]) == (waits and date == "1969-05")
 
 
 @settings(max_examples=100, deadline=None)
@@ -240,3 +343,89 @@ def test_of_two_tags_merged_into_each_other_the_later_merge_loses() -> None:
     bench.do(SetRegister(Entity.TAG, b"dog", Field.TAG_MERGED, TagId("cat")))
     assert bench.state.photos.canonical(TagId("cat")) == "dog"
     assert bench.state.photos.canonical(TagId("dog")) == "dog"
+
+
+def dated(bench: Bench) -> str | None:
+    photo = bench.state.photos.get(PHOTOS[0])
+    assert photo is not None
+    return photo.date
+
+
+def test_the_users_date_wins_over_the_photos_own_with_its_precision() -> None:
+    bench = Bench()
+    facts = Facts(date="1969-05-12T10:00:00")
+    bench.do(RecordAnalysis(PHOTOS[0], "x-1", "image/jpeg", (), facts, None, None, None))
+    assert dated(bench) == "1969-05-12"
+    bench.do(SetRegister(Entity.PHOTO, PHOTOS[0], Field.DATE, "1968"))
+    assert dated(bench) == "1968"
+    assert list(bench.state.photos.lists.parts("")) == [1968]
+    assert list(bench.state.photos.lists.parts("1968")) == []
+    bench.do(SetRegister(Entity.PHOTO, PHOTOS[0], Field.DATE, None))
+    assert dated(bench) == "1969-05-12"
+
+
+@pytest.mark.parametrize("date", ["1825-12-31", "1970-01-03", "1969-02-30", "1969-13", "19", "x"])
+def test_a_date_that_cannot_be_is_not_believed(date: str) -> None:
+    bench = Bench()  # its clock stands on the first of January 1970
+    bench.do(SetRegister(Entity.PHOTO, PHOTOS[0], Field.DATE, date))
+    assert dated(bench) is None
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "finds"),
+    [
+        (date(1969, 5, 12), date(1969, 5, 12), {"1969", "1969-05", "1969-05-12"}),
+        (date(1969, 5, 13), None, {"1969", "1969-05"}),
+        (date(1969, 6, 1), None, {"1969"}),
+        (None, date(1968, 12, 31), {"1968-12-31"}),
+        (date(1968, 12, 31), date(1969, 5, 11), {"1968-12-31", "1969", "1969-05"}),
+        (date(1970, 1, 1), None, set()),
+    ],
+)
+def test_a_span_of_days_finds_every_date_that_may_lie_in_it(
+    first: date | None, last: date | None, finds: set[str]
+) -> None:
+    state = State(PlainStore(), SmallTaxonomy())
+    texts = ["1969", "1969-05", "1969-05-12", "1968-12-31"]
+    for i, text in enumerate(texts):
+        photo, file = ContentId(bytes([i]) * 32), FileId(bytes([i]) * 16)
+        ops = (
+            RecordContent(content(photo)),
+            AddEntry(ROOT, text.encode(), file),
+            SetRegister(Entity.FILE, file, Field.CONTENT, (photo, 0)),
+            SetRegister(Entity.PHOTO, photo, Field.DATE, text),
+        )
+        state.apply(Unit(UnitId(bytes(16)), (i + 1) << 16, DEVICES[0], ops))
+    numbers = state.photos.lists.between(first, last)
+    shown = [state.photos.names.shown(number) for number in numbers]
+    assert {s.name.decode() for s in shown if s is not None} == finds
+
+
+def test_the_latest_that_came_in_are_recent_and_no_more_than_so_many() -> None:
+    state = State(PlainStore(), SmallTaxonomy())
+    day = 24 * 3_600_000
+    for i, came_day in enumerate((3, 40, 70, 70, 71)):
+        photo, file = ContentId(bytes([i]) * 32), FileId(bytes([i]) * 16)
+        ops = (
+            RecordContent(content(photo)),
+            AddEntry(ROOT, b"%d" % i, file),
+            SetRegister(Entity.FILE, file, Field.CONTENT, (photo, 0)),
+        )
+        state.apply(Unit(UnitId(bytes(16)), came_day * day + i << 16, DEVICES[0], ops))
+    recent = state.photos.lists.recent
+    assert day_of(71 * day) == 71
+    assert list(recent(71 * day, 30, 1000)) == [2, 3, 4]
+    assert list(recent(69 * day, 30, 1000)) == [1, 2, 3]
+    assert list(recent(71 * day, 30, 2)) == [3, 4]
+
+
+def test_kept_narrowings_and_queries_are_listed_until_they_are_forgotten() -> None:
+    bench = Bench()
+    bench.do(SetRegister(Entity.PATH, b"cat/dog", Field.NARROWING, True))
+    bench.do(SetRegister(Entity.QUERY, b"dog beach", Field.QUERY, True))
+    assert list(bench.state.narrowings.below(b"cat")) == [(0, b"cat/dog")]
+    assert list(bench.state.queries.names()) == [(0, b"dog beach")]
+    bench.do(SetRegister(Entity.PATH, b"cat/dog", Field.NARROWING, False))
+    bench.do(SetRegister(Entity.QUERY, b"dog beach", Field.QUERY, False))
+    assert list(bench.state.narrowings.below(b"cat")) == []
+    assert b"dog beach" not in bench.state.queries
