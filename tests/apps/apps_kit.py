@@ -7,6 +7,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,9 @@ import pytest
 
 from tagfs.pipeline.names import RESERVED
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent / "mount"), str(HERE.parent / "pipeline")]
+sys.path.insert(0, str(Path(__file__).parent.parent / "mount"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "pipeline"))
+from mounted import HERE as MOUNT_TESTS
 from mounted import PATIENCE, Server, drop_pages, unmount_by_force, why_no_mounts
 
 __all__ = ["PATIENCE", "Done", "Gallery", "drop_pages", "why_no_mounts"]
@@ -46,7 +49,7 @@ class Gallery:
 
     def mount(self) -> None:
         """Mount; with a state that was removed, as a new device that has no photo's bytes."""
-        command = [sys.executable, str(HERE.parent / "mount" / "vault_server.py")]
+        command = [sys.executable, str(MOUNT_TESTS / "vault_server.py")]
         command += [str(self.path), str(self.home), "--by-colour", *self._options]
         self._server = Server(self.path, command)
         assert self._server.hear() == "ready"
@@ -130,6 +133,16 @@ def need(*programs: str) -> None:
     for program in programs:
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed: what it does to a gallery is not tested")
+
+
+def soon(condition: Callable[[], bool], seconds: float = PATIENCE) -> bool:
+    """Wait for what another program is about to do."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if condition():
+            return True
+        time.sleep(0.05)  # it has processes of its own to wait for; nothing here can hold its clock
+    return condition()
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
