@@ -35,6 +35,10 @@ MAX_UNIT = 8 * 1024 * 1024
 """Bytes of one encoded unit, at most."""
 MAX_OPS = 100_000
 """Operations in one unit, at most."""
+MAX_ATTRIBUTES = 64
+"""Extended attributes of one file or folder, at most."""
+MAX_ATTRIBUTE_BYTES = 64 * 1024
+"""Bytes of their names and values together, at most."""
 
 
 class Field(enum.IntEnum):
@@ -58,6 +62,7 @@ class Field(enum.IntEnum):
     VERSION_OF = 16  # file: id of the file whose former content it keeps, or None
     WRITTEN_OVER = 17  # file: content id of what had its name when it was written, or None
     RATING = 18  # photo: the user's, 1 to 10 (half stars), or None
+    ATTRIBUTES = 19  # file, folder: extended attributes ((name, value), ...), or None
 
 
 class Entity(enum.IntEnum):
@@ -295,6 +300,8 @@ def _register(field: Field, value: Any) -> Any:
             return None if value is None else ContentId(_bytes(value, 32))
         case Field.RATING:
             return None if value is None else _int(value, 11)
+        case Field.ATTRIBUTES:
+            return None if value is None else _attributes(value)
         case Field.TRASHED:
             if value is None:
                 return None
@@ -354,6 +361,18 @@ def _target(value: Any) -> bytes:
     if not isinstance(value, bytes) or not 0 < len(value) < 4096 or b"\0" in value:
         raise ValueError("target")
     return value
+
+
+def _attributes(value: Any) -> tuple[tuple[bytes, bytes], ...]:
+    pairs = []
+    for name, content in cbor.check_items(value, MAX_ATTRIBUTES):
+        if not cbor.check_bytes(name, most=255) or b"\0" in name:
+            raise ValueError("attribute name")
+        pairs.append((name, cbor.check_bytes(content, most=MAX_ATTRIBUTE_BYTES)))
+    size = sum(len(n) + len(c) for n, c in pairs)
+    if size > MAX_ATTRIBUTE_BYTES or len({n for n, _ in pairs}) < len(pairs):
+        raise ValueError("attributes")
+    return tuple(pairs)
 
 
 def _text(value: Any, limit: int) -> str:

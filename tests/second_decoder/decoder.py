@@ -1059,7 +1059,7 @@ class Journal:
 FILE, FOLDER, TAG, PHOTO, TAG_PATH, QUERY_TEXT = 1, 2, 3, 4, 5, 6
 CONTENT, MODE, MTIME, TARGET, TRASHED, PLACE, TAG_NAME, TAG_MERGED = 1, 2, 3, 4, 5, 6, 7, 8
 TAG_KEPT, VIEW_NAME, FAVOURITE, DATE, NARROWING, QUERY, PURGED = 9, 10, 11, 12, 13, 14, 15
-VERSION_OF, WRITTEN_OVER, RATING = 16, 17, 18
+VERSION_OF, WRITTEN_OVER, RATING, ATTRIBUTES = 16, 17, 18, 19
 
 
 @dataclass(frozen=True)
@@ -1146,6 +1146,18 @@ def place_value(value: Any) -> None:
     boolean(alive)
 
 
+def attributes_value(value: Any) -> None:
+    names, size = set(), 0
+    for pair in array(value):
+        name, content = array(pair, 2)[:2]
+        if b"\x00" in octets(name, 255, 1):
+            raise Refused("an attribute's name with a zero byte")
+        names.add(name)
+        size += len(name) + len(octets(content, 65536))
+    if len(value) > 64 or len(names) < len(value) or size > 65536:
+        raise Refused("too many attributes, or one twice")
+
+
 FIELDS: dict[int, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
     CONTENT: ((FILE,), or_null(content_value)),
     MODE: ((FILE, FOLDER), lambda v: uint(v, 4096)),
@@ -1165,6 +1177,7 @@ FIELDS: dict[int, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
     VERSION_OF: ((FILE,), or_null(lambda v: exact(v, 16))),
     WRITTEN_OVER: ((FILE,), or_null(lambda v: exact(v, 32))),
     RATING: ((PHOTO,), or_null(lambda v: uint(v, 11))),
+    ATTRIBUTES: ((FILE, FOLDER), or_null(attributes_value)),
 }
 
 
