@@ -129,6 +129,12 @@ class FileRecord:
         """Whether it was removed from the trash too."""
         return self.regs.get(Field.PURGED) is not None
 
+    @property
+    def latest(self) -> int:
+        """The greatest clock of its registers and entries."""
+        dots = (dot[1] for dots in self.entries.values() for dot in dots)
+        return max(self.regs.latest(), *dots, 0)
+
     def encode(self) -> bytes:
         """Return the table's value."""
         entries = [[f, n, dots] for (f, n), dots in self.entries.items()]

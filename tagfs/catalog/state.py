@@ -199,7 +199,8 @@ class State:
         lines += [line(b"trash/" + f.id, f) for _, f in self.trash()]
         for ident in contents:
             photo = self.photos.get(ident)
-            if photo is not None:
+            # A record may be there only because a file that is in the trash now had it once.
+            if photo is not None and photo.files:
                 shown = None if photo.number is None else self.photos.names.shown(photo.number)
                 name = shown.name if shown is not None and photo.name is not None else None
                 lines.append(cbor2.dumps(["photo", ident, name, photo.tags, photo.listed]))

@@ -35,7 +35,8 @@ class MountOptions:
 
 HELP = {
     "ro": "nothing can be changed through the mount",
-    "noxattr": "no extended attributes: faster listings, no tags in file managers",
+    "noxattr": "no extended attributes: listing and writing are faster, "
+    "but there is no tag editor, and copies lose their attributes",
     "allow_other": "other users may look in, as modes allow",
     "nonempty": "mount over a directory that has something in it",
     "no_auto_unmount": "leave the mountpoint behind when tagfs is killed",

@@ -61,6 +61,11 @@ class Files:
         """Whether somebody has a file open."""
         return file in self._open
 
+    def is_unsaved(self, file: FileId) -> bool:
+        """Whether an open file has bytes that no journal line names."""
+        found = self._open.get(file)
+        return found is not None and found.dirty
+
     @property
     def unsaved(self) -> bool:
         """Whether an open file has bytes that no journal line names."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import trio
 
 from tagfs.catalog.photos import ALL, SEEN, UNREADABLE
+from tagfs.catalog.records import FileRecord
 from tagfs.catalog.state import Change, PhotoChanged
 from tagfs.errors import FileError, RemoteError
 from tagfs.model import Content, ContentId, UnitId, random_id
@@ -285,6 +286,19 @@ class Gallery:
             remote_state=progress.failure or "ok",
             recogniser=self._recogniser.pack if self._recogniser else self._no_recogniser,
         )
+
+    def standing(self, file: FileRecord) -> str:
+        """Return ``new`` while a file is being written, ``stored`` when the remote has its bytes
+        and every act on it, else ``sealed``."""
+        if self.files.is_unsaved(file.id) or self._local.draft(file.id) is not None:
+            return "new"
+        clock = file.latest
+        if file.content is not None:
+            if self._local.is_waiting(file.content[0]):
+                return "sealed"
+            photo = self.state.photos.get(file.content[0])
+            clock = max(clock, photo.content_at.hlc if photo is not None else 0)
+        return "stored" if clock <= self.uploader.clock else "sealed"
 
     def report(self) -> Mapping[str, object]:
         """Return the status as .tagfs/status shows it."""

@@ -71,6 +71,7 @@ class Uploader:
         self._secure = secure
         self._remember = remember
         self.published: Position | None = None
+        self._clock = 0  # of the last unit that was published since the start
         self._wake = trio.Event()
         self._idle = trio.Event()
         self._failure: str | None = None
@@ -83,6 +84,11 @@ class Uploader:
         if self._idle.is_set():  # else somebody may be waiting for this one
             self._idle = trio.Event()
         self._wake.set()
+
+    @property
+    def clock(self) -> int:
+        """Up to which clock this device's units are known to be published."""
+        return self._clock if self._behind else 2**64
 
     def progress(self) -> Progress:
         """Return how far uploading is."""
@@ -151,6 +157,7 @@ class Uploader:
         asked = self._asked  # what is announced from here on may not be among these lines
         units: list[bytes] = []
         contents: list[ContentId] = []
+        clock = self._clock
         size = 0
         upto = self.published
         stopped = False
@@ -163,6 +170,7 @@ class Uploader:
                     break
                 units.append(payload)
                 contents += recorded
+                clock = unit.hlc
                 size += len(payload)
             upto = position
             if size >= SEGMENT_BYTES or len(units) >= SEGMENT_UNITS:
@@ -178,7 +186,7 @@ class Uploader:
         assert upto is not None
         await self._remember()
         self._note(Published(self._device, head.seq, head.hash, upto))
-        self.published = upto
+        self.published, self._clock = upto, clock
         for content in contents:
             self._local.settle(content)
             self._note(Settled(content))

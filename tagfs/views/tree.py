@@ -12,7 +12,9 @@ from tagfs.model import UNFILED, FileId, FolderId, UnitId, random_id
 from tagfs.pipeline.gallery import Gallery
 from tagfs.vault.ops import AddEntry, Field, Op
 from tagfs.views import acts
+from tagfs.views.attributes import Attributes
 from tagfs.views.bulks import Bulks
+from tagfs.views.callers import mirrors
 from tagfs.views.everything import Everything
 from tagfs.views.inodes import Inodes
 from tagfs.views.inside import Inside
@@ -48,6 +50,9 @@ class Tree:
         self._resolver = Resolver(self._state, self._inodes, self._views, [v.name for v in views])
         self._moves = Moves(self._ledger, self._views, self._resolver.free, self._files.keeps)
         self._bulks = Bulks(lambda: self._state.photos.postings.count(ALL), self._ledger.event)
+        self._attributes = Attributes(
+            self._state, self._ledger.tag_named, self._inodes.record, gallery.standing
+        )
         self._news = News(self._state, self._inodes, self._views.values())
         self._ledger.on_changes(self._news.changed)
         self._caller = 0
@@ -226,6 +231,25 @@ class Tree:
         if ops:
             self._commit(ops)
         return self._inodes.attr(node)
+
+    # -- extended attributes ---------------------------------------------------------------
+
+    def xattr(self, ino: int, name: bytes) -> bytes | None:
+        """Return an extended attribute, None for one that is not there."""
+        return self._attributes.get(self._inodes.node(ino), name)
+
+    def xattrs(self, ino: int) -> Sequence[bytes]:
+        """Return the names of the extended attributes that are listed."""
+        return self._attributes.names(self._inodes.node(ino))
+
+    def set_xattr(self, ino: int, name: bytes, value: bytes) -> None:
+        """Write an extended attribute, which may be the user's word on tags."""
+        node, copied = self._inodes.node(ino), mirrors(self._caller)
+        self._commit(self._attributes.set(node, name, value, copied))
+
+    def remove_xattr(self, ino: int, name: bytes) -> None:
+        """Remove an extended attribute."""
+        self._commit(self._attributes.remove(self._inodes.node(ino), name))
 
     # -- bytes -----------------------------------------------------------------------------
 
