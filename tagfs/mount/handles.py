@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections import deque
 from itertools import islice
 
@@ -12,6 +13,8 @@ from tagfs.views.nodes import Attr
 
 BATCH = 256
 """Entries taken from the tree at a time: a request of the kernel's takes a few dozen."""
+PAGE = 4096
+"""Bytes that the kernel reads at least."""
 DOTS = 2
 """Cookies 1 and 2 stand for ``.`` and ``..``; the tree's own follow."""
 
@@ -48,13 +51,16 @@ class Handles:
 
     def __init__(self) -> None:
         self._files: dict[int, Opened] = {}
+        self._asked: dict[int, int] = {}  # handles that look: up to where they were let down
         self._listings: dict[int, Listing] = {}
         self._last = 0
 
-    def add(self, opened: Opened) -> int:
-        """Give an open file a number."""
+    def add(self, opened: Opened, flags: int = 0) -> int:
+        """Give a file that was opened with these flags a number."""
         self._last += 1
         self._files[self._last] = opened
+        if not flags & os.O_DIRECT:  # else an error goes to the program itself
+            self._asked[self._last] = 0
         return self._last
 
     def file(self, number: int) -> Opened:
@@ -68,7 +74,25 @@ class Handles:
         """Take the number of an open file back."""
         opened = self.file(number)
         del self._files[number]
+        self._asked.pop(number, None)
         return opened
+
+    def ask_by_page(self, number: int, offset: int, size: int) -> None:
+        """Raise FileError(EAGAIN) for a read of absent bytes that nobody may have asked for.
+
+        The kernel reads ahead of the program. When that fails it asks for what the program really
+        wants, page by page: often no more than the head, which is here. So reads of a file whose
+        beginning is here are let down until a page is asked for that is not, and each of them
+        once only: a kernel that repeats a whole range hands the second error to the program.
+        """
+        upto = self._asked.get(number)
+        if upto is None:
+            return
+        ahead = size > PAGE and offset >= upto
+        if ahead and (upto or self.file(number).read_now(0, PAGE) is not None):
+            self._asked[number] = offset + size
+            raise FileError(errno.EAGAIN)
+        del self._asked[number]
 
     def files(self) -> list[tuple[int, Opened]]:
         """Return every open file with its number."""

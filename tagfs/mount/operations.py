@@ -285,6 +285,7 @@ class Operations(pyfuse3.Operations):
         opened = self._handles.file(fh)
         data = opened.read_now(offset, size)
         if data is None:
+            self._handles.ask_by_page(fh, offset, size)
             data = await self._patience.wait_for_bytes(opened.read(offset, size))
         return data
 
@@ -366,7 +367,7 @@ class Operations(pyfuse3.Operations):
         opened = await self._patience.wait_for_file(self._tree.open(ino, flags))
         self._inodes.opened(opened.ino)
         return pyfuse3.FileInfo(
-            fh=self._handles.add(opened),
+            fh=self._handles.add(opened, flags),
             keep_cache=opened.keep_cache,
             direct_io=getattr(opened, "direct_io", False),
         )

@@ -15,10 +15,13 @@ from collections.abc import Awaitable, Callable
 from tagfs.crypto.chunked import TAG
 from tagfs.errors import FileError, Integrity, NotFound, RemoteError
 from tagfs.model import CHUNK, PART, Content, Part
+from tagfs.pipeline.buffers import BufferPool
 from tagfs.pipeline.disk import Buffer
-from tagfs.pipeline.notes import Base, DraftSaved
+from tagfs.pipeline.heads import Heads
+from tagfs.pipeline.notes import UNRECORDED, Base, DraftSaved
 from tagfs.pipeline.scratch import Scratches
 from tagfs.pipeline.spool import Spool
+from tagfs.recognise.heads import MAX_HEAD
 from tagfs.remote.store import Store
 from tagfs.vault.keys import KeyRing
 from tagfs.vault.objects import (
@@ -42,37 +45,19 @@ log = logging.getLogger(__name__)
 Read = Callable[[int, int], Awaitable[Buffer]]
 
 
-class BufferPool:
-    """Buffers of one size that are used again as soon as nobody looks at them."""
-
-    def __init__(self, size: int, keep: int) -> None:
-        """Keep at most ``keep`` buffers of ``size`` bytes; more are made and left to die."""
-        self._size = size
-        self._keep = keep
-        self._buffers: list[bytearray] = []
-
-    def take(self) -> memoryview:
-        """Return a buffer of unknown content; it is in use as long as any view of it lives."""
-        for buffer in self._buffers:
-            try:
-                # A bytearray refuses to change its size while there is a view of it.
-                buffer.append(0)
-            except BufferError:
-                continue
-            buffer.pop()
-            return memoryview(buffer)
-        buffer = bytearray(self._size + 1)
-        buffer.pop()
-        if len(self._buffers) < self._keep:
-            self._buffers.append(buffer)
-        return memoryview(buffer)
-
-
 class Contents:
     """Where readers of contents come from, and what they share."""
 
-    def __init__(self, spool: Spool, scratches: Scratches, store: Store, ring: KeyRing) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        scratches: Scratches,
+        store: Store,
+        ring: KeyRing,
+        heads: Heads | None = None,
+    ) -> None:
         self.spool = spool
+        self.heads = heads
         self.scratches = scratches
         self.store = store
         self.ring = ring
@@ -283,7 +268,7 @@ class ContentReader:
         if index != self._index:
             self._select(index)
         if self._fd is None or self._part is None:
-            return None
+            return self._load_head(at)
         begin = inside - inside % CHUNK
         upto = begin + WINDOW if sequential else min(_up(end - index * PART), begin + WINDOW)
         upto = min(upto, self.content.parts[index].size, self.size - index * PART)
@@ -324,7 +309,18 @@ class ContentReader:
             reader.open_into(stored, first, begin, view)
         except Integrity as e:
             raise damaged(e) from None
+        heads = self._contents.heads
+        if heads is not None and index * PART + begin == 0 and self.content.id != UNRECORDED:
+            heads.keep(self.content, view)
         return self._show(index * PART + begin, view)
+
+    def _load_head(self, at: int) -> tuple[int, memoryview] | None:
+        """Open the head that is kept of an absent content, when ``at`` is in it."""
+        heads = self._contents.heads
+        if heads is None or at >= MAX_HEAD or self.content.id == UNRECORDED:
+            return None
+        head = heads.get(self.content.id)
+        return None if head is None or at >= len(head) else self._show(0, head)
 
     def _show(self, start: int, view: memoryview) -> tuple[int, memoryview]:
         self._window, self._start, self._stop = view, start, start + len(view)

@@ -19,6 +19,7 @@ from tagfs.model import Clock, Content, ContentId, Taxonomy
 from tagfs.pipeline.contents import Contents
 from tagfs.pipeline.disk import REAL, Disk
 from tagfs.pipeline.gallery import Gallery
+from tagfs.pipeline.heads import Heads
 from tagfs.pipeline.journal import LocalJournal, Position
 from tagfs.pipeline.ledger import Ledger
 from tagfs.pipeline.local import LocalContents
@@ -175,7 +176,8 @@ async def _assembled(
         await trio.to_thread.run_sync(write_file, place.heads, vault.memory.seal(vault.ring))
 
     local = LocalContents(catalog, spool, content)
-    contents = Contents(spool, scratches, store.with_patience(HURRIED), ring)
+    heads = Heads.beside(spool, place.kept_heads, ring, disk)
+    contents = Contents(spool, scratches, store.with_patience(HURRIED), ring, heads)
     ledger = Ledger(ring, device, clock, journal, catalog, state, local, now_ns)
     gallery = Gallery(
         ledger=ledger,

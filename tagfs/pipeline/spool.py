@@ -13,13 +13,13 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tagfs.errors import FileError, Integrity
 from tagfs.model import ObjectName, Part
 from tagfs.pipeline.disk import REAL, Buffer, Disk, sync_file
+from tagfs.pipeline.lru import Lru
 from tagfs.vault.keys import KeyRing
 from tagfs.vault.objects import HEAD, verify_part
 
@@ -29,6 +29,11 @@ CREDIT = 16 * 1024 * 1024
 """Bytes that are written between two looks at the free space."""
 CACHE = 10 * 1024**3
 """Bytes of settled copies that are kept."""
+SMALL = 512 * 1024**2
+"""Bytes of small settled copies that are kept after all others: packs of thumbnails."""
+
+Parting = Callable[[ObjectName, int], bool]
+"""Told of a copy that is about to go, with a descriptor to read it; whether it is a small one."""
 
 
 def reserve_of(total: int) -> int:
@@ -64,8 +69,10 @@ class Spool:
         self._folders_dirty: set[Path] = set()
         self._known_folders: set[Path] = set()
         self._later: list[tuple[bool, ObjectName]] = []
-        self._cached: OrderedDict[ObjectName, int] = OrderedDict()
-        self._cached_bytes = 0
+        self._cached = Lru()
+        self._small = Lru()
+        self.parting: Parting = lambda name, fd: False
+        """Called without a lock, in any thread; must not raise."""
         for path in (self.folder, self.cache):
             if disk.make_folder(path):
                 disk.fsync_folder(path.parent)
@@ -172,8 +179,8 @@ class Spool:
             except FileNotFoundError:
                 continue
             with self._lock:
-                if name in self._cached:
-                    self._cached.move_to_end(name)
+                self._cached.used(name)
+                self._small.used(name)
             return fd
         return None
 
@@ -219,8 +226,24 @@ class Spool:
     def remove_cached(self, name: ObjectName) -> None:
         """Remove the copy in the cache, if there is one."""
         with self._lock:
-            self._cached_bytes -= self._cached.pop(name, 0)
+            self._cached.remove(name)
+            self._small.remove(name)
         self.disk.unlink(self._cache_path(name))
+
+    def shrink(self, limit: int | None = None) -> None:
+        """Let copies in the cache go until there are ``limit`` bytes (default: as many as may be).
+
+        Of small ones, which parting() tells, SMALL bytes stay besides.
+        """
+        limit = self._cache_limit if limit is None else limit
+        while (name := self._oldest(self._cached, limit)) is not None:
+            if self._is_small(name):
+                with self._lock:
+                    self._small.add(name, self._cached.remove(name))
+            else:
+                self.remove_cached(name)
+        while (name := self._oldest(self._small, SMALL)) is not None:
+            self.remove_cached(name)
 
     def remove_later(self, name: ObjectName) -> None:
         """Remove an object once the lines that are in the journal now are on stable storage.
@@ -303,15 +326,23 @@ class Spool:
 
     def _remember(self, name: ObjectName, size: int) -> None:
         with self._lock:
-            self._cached_bytes += size - self._cached.pop(name, 0)
-            self._cached[name] = size
-        self._shrink()
+            self._small.remove(name)
+            self._cached.add(name, size)
+        self.shrink()
 
-    def _shrink(self) -> None:
-        while self._cached_bytes > self._cache_limit:
-            with self._lock:
-                name = next(iter(self._cached))
-            self.remove_cached(name)
+    def _oldest(self, kept: Lru, limit: int) -> ObjectName | None:
+        with self._lock:
+            return kept.oldest() if kept.bytes > limit else None
+
+    def _is_small(self, name: ObjectName) -> bool:
+        try:
+            fd = self.disk.open(self._cache_path(name))
+        except OSError:
+            return False
+        try:
+            return self.parting(name, fd)
+        finally:
+            self.disk.close(fd)
 
     def _load_cache(self) -> None:
         found = []
@@ -324,9 +355,7 @@ class Spool:
                     stat = entry.stat()
                     found.append((stat.st_atime_ns, name, stat.st_size))
         for _, name, size in sorted(found):
-            self._cached[name] = size
-            self._cached_bytes += size
-        self._shrink()
+            self._cached.add(name, size)
 
 
 def _place(folder: Path, name: ObjectName) -> Path:

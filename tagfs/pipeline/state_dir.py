@@ -34,6 +34,7 @@ class StateDir:
         self.journal = root / "journal"
         self.spool = root / "spool"
         self.scratch = root / "scratch"
+        self.kept_heads = root / "kept-heads"
         self.catalog = root / "catalog"
         self.log = root / "log"
 

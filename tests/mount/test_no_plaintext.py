@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import random
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -55,11 +56,16 @@ def test_planted_strings_and_bytes_are_on_no_disk(
     monkeypatch.setenv("TMPDIR", str(temporary))
     monkeypatch.setenv("HOME", str(temporary))
     vault = tmp_path / "vault"
-    server = Server(
-        mountpoint, [sys.executable, str(HERE / "vault_server.py"), str(mountpoint), str(vault)]
-    )
+
+    def mounted(*options: str) -> Server:
+        command = [sys.executable, str(HERE / "vault_server.py"), str(mountpoint), str(vault)]
+        servers.append(Server(mountpoint, [*command, *options]))
+        assert servers[-1].hear() == "ready"
+        return servers[-1]
+
+    servers: list[Server] = []
     try:
-        assert server.hear() == "ready"
+        server = mounted()
         folder = mountpoint / f"{PLANTED}-folder"
         folder.mkdir()
         pictures = [photo(i) for i in range(5)]
@@ -87,5 +93,17 @@ def test_planted_strings_and_bytes_are_on_no_disk(
         assert server.end(signal.SIGTERM) == 0
         assert leaks(places, needles) == []
         assert PLANTED not in server.errors()
+
+        shutil.rmtree(vault / "state" / "cache")
+        server = mounted("--far")
+        for path in folder.iterdir():
+            if not path.is_symlink():
+                path.read_bytes()
+        assert server.end(signal.SIGTERM) == 0
+        kept = sum(p.stat().st_size for p in (vault / "state" / "kept-heads").iterdir())
+        assert kept > sum(map(len, pictures[2:]))
+        assert leaks(places, needles) == []
+        assert PLANTED not in server.errors()
     finally:
-        server.close()
+        for server in servers:
+            server.close()

@@ -2,7 +2,8 @@
 
 FOLDER has (or gets) ``state`` and ``remote``; a state that is gone is made anew by joining. Says
 ``ready``; quick KDF; no recogniser, or that of colours.py. Lines on stdin: ``wait stored``,
-``wait recognised``, ``sync``, ``status``, ``hash``.
+``wait recognised``, ``sync``, ``status``, ``hash``. With ``--far`` the remote is no folder of this
+machine; ``gone`` takes it away, ``gets`` tells how many objects it was asked for.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import trio
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "pipeline"))
 from colours import ByColour
+from far_store import Far
 from gallery_kit import SECRET, make
 
 from tagfs.mount import mountpoint
@@ -25,12 +27,16 @@ from tagfs.mount.options import parse
 from tagfs.mount.session import serve
 from tagfs.pipeline.gallery import Gallery
 from tagfs.pipeline.opening import join, open_gallery
-from tagfs.remote.url import dir_url
+from tagfs.remote.url import dir_url, open_store
 from tagfs.views.tree import Tree
 
 
-async def obey(gallery: Gallery, line: str) -> object:
+async def obey(gallery: Gallery, far: Far, line: str) -> object:
     word, *rest = line.split()
+    if word == "gone":
+        far.gone = True
+    if word == "gets":
+        return far.gets
     if word == "wait":
         return await gallery.wait(rest[0], 60)
     if word == "sync":
@@ -42,13 +48,13 @@ async def obey(gallery: Gallery, line: str) -> object:
     return "done"
 
 
-async def listen(gallery: Gallery) -> None:
+async def listen(gallery: Gallery, far: Far) -> None:
     stdin = trio.lowlevel.FdStream(os.dup(0))
     rest = b""
     async for data in stdin:
         *lines, rest = (rest + data).split(b"\n")
         for line in lines:
-            print(json.dumps(await obey(gallery, line.decode())), flush=True)
+            print(json.dumps(await obey(gallery, far, line.decode())), flush=True)
 
 
 async def run(args: argparse.Namespace) -> None:
@@ -61,13 +67,18 @@ async def run(args: argparse.Namespace) -> None:
     options = parse(args.o)
     where = mountpoint.canonical(args.mountpoint)
     mountpoint.prepare(where, options)
+    remote = open_store(dir_url(folder / "remote"), create=False)
+    far = Far(remote)
     async with (
         open_gallery(
-            folder / "state", SECRET, recogniser=ByColour() if args.by_colour else None
+            folder / "state",
+            SECRET,
+            recogniser=ByColour() if args.by_colour else None,
+            open_remote=lambda url, create: far if args.far else remote,
         ) as gallery,
         trio.open_nursery() as nursery,
     ):
-        nursery.start_soon(listen, gallery)
+        nursery.start_soon(listen, gallery, far)
         await serve(Tree(gallery), gallery.sync, where, options, lambda: print("ready", flush=True))
         nursery.cancel_scope.cancel()
     print("clean", flush=True)
@@ -79,5 +90,6 @@ if __name__ == "__main__":
     parser.add_argument("mountpoint")
     parser.add_argument("folder")
     parser.add_argument("--by-colour", action="store_true")
+    parser.add_argument("--far", action="store_true")
     parser.add_argument("-o", default="")
     trio.run(run, parser.parse_args())

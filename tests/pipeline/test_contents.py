@@ -11,7 +11,8 @@ from desk import RING
 
 from tagfs.errors import FileError
 from tagfs.model import CHUNK, PART, Content
-from tagfs.pipeline.contents import WINDOW, BufferPool, Contents
+from tagfs.pipeline.buffers import BufferPool
+from tagfs.pipeline.contents import WINDOW, Contents
 from tagfs.pipeline.disk import REAL
 from tagfs.pipeline.scratch import Scratches
 from tagfs.pipeline.spool import Spool

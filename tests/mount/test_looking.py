@@ -1,0 +1,107 @@
+"""What programs look at first is there though the photo is not: no network, no waiting."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from mounted import HERE, Server
+from PIL import Image
+
+pytestmark = pytest.mark.mount
+
+COMMENT = "what the camera wrote " * 1000
+
+
+def photo() -> bytes:
+    """Return a JPEG of about 400 KB with its pixels beginning at about 22 KB."""
+    image = Image.frombytes("RGB", (500, 500), random.Random(4).randbytes(500 * 500 * 3))
+    exif = Image.Exif()
+    exif[0x0110] = "ACME 1"
+    exif.get_ifd(0x8769)[0x9286] = COMMENT
+    out = io.BytesIO()
+    image.save(out, "JPEG", exif=exif, quality=90)
+    return out.getvalue()
+
+
+@pytest.fixture
+def far(mountpoint: Path, tmp_path: Path) -> Iterator[Callable[[], Server]]:
+    """Mount a vault whose remote is far away, the copies on this machine gone."""
+    servers: list[Server] = []
+    vault = tmp_path / "vault"
+
+    def begin() -> Server:
+        if servers:
+            assert servers[-1].end(signal.SIGTERM) == 0
+            shutil.rmtree(vault / "state" / "cache")
+        command = [sys.executable, str(HERE / "vault_server.py"), str(mountpoint), str(vault)]
+        servers.append(Server(mountpoint, [*command, "--far"]))
+        assert servers[-1].hear() == "ready"
+        return servers[-1]
+
+    yield begin
+    for server in servers:
+        server.close()
+
+
+def first(path: Path, size: int) -> bytes:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(fd, size)
+    finally:
+        os.close(fd)
+
+
+def test_the_head_of_an_absent_photo_is_read_without_the_remote(
+    mountpoint: Path, far: Callable[[], Server]
+) -> None:
+    data = photo()
+    server = far()
+    path = mountpoint / "IMG.jpg"
+    path.write_bytes(data)
+    assert server.say("wait stored") is True
+    server = far()
+    assert first(path, 4096) == data[:4096]
+    assert server.say("gets") > 0  # it was absent indeed, and its head is kept from now on
+    for size in (512, 4096, 16384, 20000):
+        server = far()
+        server.say("gone")
+        assert first(path, size) == data[:size]
+        with Image.open(path) as image:
+            assert image.size == (500, 500)
+            assert image.getexif().get_ifd(0x8769)[0x9286] == COMMENT
+        assert server.say("gets") == 0
+    with pytest.raises(OSError, match="unreachable"):
+        path.read_bytes()
+
+
+def test_an_absent_photo_is_read_whole_though_its_head_is_here(
+    mountpoint: Path, far: Callable[[], Server]
+) -> None:
+    data = photo()
+    server = far()
+    path = mountpoint / "IMG.jpg"
+    path.write_bytes(data)
+    assert server.say("wait stored") is True
+    for _ in range(2):
+        server = far()
+        assert path.read_bytes() == data
+        assert server.say("gets") <= 4
+    server = far()
+    with open(path, "rb") as file:
+        file.seek(10_000)
+        assert file.read(60_000) == data[10_000:70_000]
+        file.seek(0)
+        assert file.read() == data
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECT)
+    try:
+        assert os.read(fd, 1_000_000)[:100_000] == data[:100_000]
+    finally:
+        os.close(fd)
