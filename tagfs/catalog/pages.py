@@ -74,6 +74,11 @@ class Pages:
                     yield slot, item
             number += 1
 
+    def back(self, owner: bytes) -> Iterator[tuple[int, bytes]]:
+        """Yield (slot, item) from the last one to the first."""
+        for number in range((self._head(owner)[0] - 1) // PAGE, -1, -1):
+            yield from sorted(self._page(owner, number).items(), reverse=True)
+
     def count(self, owner: bytes) -> int:
         """Return how many items the owner has."""
         return self._head(owner)[1]

@@ -36,6 +36,8 @@ QUERY          b"all", page              slots (query text): every kept query
 POSTING        list id, block            roaring container of 2^16 photo numbers (postings.py)
 POSTING_COUNT  list id                   how many photos the list has (postings.py)
 LOCAL          content id or file id     where bytes lie on this machine (pipeline/gallery.py)
+ACT            act id [, number]         head of an act, and what each of its units did (undo.py)
+ACT_PAGE       b"", page                 slots (act id): acts in the order in which they began
 ============== ========================= ==================================================
 
 Invariants: a photo number is in the posting list ``@all`` exactly when the photo is listed
@@ -76,3 +78,5 @@ class Table(enum.IntEnum):
     POSTING_COUNT = 17
     LOCAL = 18
     WORD_PAGE = 19
+    ACT = 20
+    ACT_PAGE = 21

@@ -17,9 +17,10 @@ from tagfs.catalog.folders import FILE, FOLDER, Folders, file_of
 from tagfs.catalog.kept import Kept
 from tagfs.catalog.pages import Pages
 from tagfs.catalog.photos import Photos
-from tagfs.catalog.records import FileRecord, PhotoRecord
+from tagfs.catalog.records import FileRecord, FolderRecord, PhotoRecord, Registers, TagRecord
 from tagfs.catalog.schema import Table
 from tagfs.catalog.tables import KeyValue, Tables
+from tagfs.catalog.undo import Deed, Listed, Said, UndoLog, Wrote
 from tagfs.catalog.waiting import Waiting
 from tagfs.model import (
     NEVER,
@@ -102,6 +103,7 @@ class State:
         self.folders = Folders(self.tables, lambda f, n: self._changes.append(EntryChanged(f, n)))
         self.photos = Photos(self.tables, taxonomy, self._photo_changed)
         self._trash = Pages(store, Table.TRASH_PAGE)
+        self.undo = UndoLog(store)
         self._waiting = Waiting(store)
         self.narrowings = Kept(store, Table.NARROWING, Field.NARROWING)
         self.queries = Kept(store, Table.QUERY, Field.QUERY)
@@ -147,18 +149,7 @@ class State:
         if len(ident) == 16:
             return self._waiting.register(FileId(ident), field)
         photo = self.photos.get(ContentId(ident))
-        return (None, NEVER) if photo is None else (photo.regs.get(field), photo.regs.stamp(field))
-
-    def register(self, entity: Entity, ident: bytes, field: Field) -> tuple[Any, Stamp]:
-        """Return a register's value in force and its stamp; (None, NEVER) when nobody wrote it."""
-        match entity:
-            case Entity.PHOTO:
-                return self._photo_register(ident, field)
-            case Entity.PATH:
-                return self.narrowings.register(ident, field)
-            case Entity.QUERY:
-                return self.queries.register(ident, field)
-        return None, NEVER
+        return (None, NEVER) if photo is None else _held(photo.regs, field)
 
     def state_hash(self) -> bytes:
         """Return 32 bytes over entries, contents, words and names, without clocks and units."""
@@ -217,10 +208,80 @@ class State:
         self.epoch += 1
         stamp = Stamp(unit.hlc, unit.device)
         self.folders.now = unit.hlc
-        for index, op in enumerate(unit.ops):
-            self._apply(op, stamp, index)
+        if unit.by_user:
+            self._apply_act(unit, stamp)
+        else:
+            for index, op in enumerate(unit.ops):
+                self._apply(op, stamp, index)
         changes, self._changes = self._changes, []
         return list(dict.fromkeys(changes))
+
+    def _apply_act(self, unit: Unit, stamp: Stamp) -> None:
+        """Apply an act of the user's and keep what it replaced."""
+        deeds: list[Deed] = []
+        for index, op in enumerate(unit.ops):
+            before = self._before(op)
+            self._apply(op, stamp, index)
+            deed = self._deed(op, before, stamp, index)
+            if deed is not None:
+                deeds.append(deed)
+        self.undo.note(unit, deeds)
+
+    def _before(self, op: Op) -> Any:
+        match op:
+            case SetRegister():
+                return self.register(op.entity, op.id, op.field)
+            case SetWord():
+                return self.word(op.photo, op.tag)
+            case AddEntry() | RemoveEntry():
+                return self._is_listed(op)
+        return None
+
+    def _deed(self, op: Op, before: Any, stamp: Stamp, index: int) -> Deed | None:
+        """Return what an operation did, None when it changed nothing."""
+        match op:
+            case SetRegister(entity, ident, field):
+                if stamp > before[1] and self.register(entity, ident, field)[1] == stamp:
+                    return Wrote(entity, ident, field, before[0], before[1], stamp)
+            case SetWord(subject, tag):
+                if stamp > before[1] and self.word(subject, tag)[1] == stamp:
+                    return Said(subject, tag, before[0], before[1], stamp)
+            case AddEntry(folder, name, file):
+                if not before and self._is_listed(op):
+                    return Listed(folder, name, file, (stamp.device, stamp.hlc, index))
+            case RemoveEntry(folder, name, file):
+                if before and not self._is_listed(op):
+                    return Listed(folder, name, file, None)
+        return None
+
+    def _is_listed(self, op: AddEntry | RemoveEntry) -> bool:
+        record = self.tables.files.get(op.file)
+        return record is not None and (op.folder, op.name) in record.entries
+
+    def register(self, entity: Entity, ident: bytes, field: Field) -> tuple[Any, Stamp]:
+        """Return a register's value in force and its stamp; (None, NEVER) when nobody wrote it."""
+        record: FileRecord | FolderRecord | TagRecord | None = None
+        match entity:
+            case Entity.PHOTO:
+                return self._photo_register(ident, field)
+            case Entity.PATH:
+                return self.narrowings.register(ident, field)
+            case Entity.QUERY:
+                return self.queries.register(ident, field)
+            case Entity.FILE:
+                record = self.tables.files.get(FileId(ident))
+            case Entity.FOLDER:
+                record = self.tables.folders.get(FolderId(ident))
+            case Entity.TAG:
+                record = self.tables.tags.get(TagId(ident.decode()))
+        return (None, NEVER) if record is None else _held(record.regs, field)
+
+    def word(self, subject: bytes, tag: TagId) -> tuple[Word, Stamp]:
+        """Return the user's word on a tag of a photo or file, and its stamp."""
+        if len(subject) == 32:
+            photo = self.photos.get(ContentId(subject))
+            return photo.words.get(tag, (Word.UNSET, NEVER)) if photo else (Word.UNSET, NEVER)
+        return self._waiting.word(FileId(subject), tag)
 
     def _apply(self, op: Op, stamp: Stamp, index: int) -> None:
         match op:
@@ -308,3 +369,7 @@ class State:
     ) -> None:
         names = frozenset(n for n in (photo.name, old_name) if n is not None)
         self._changes.append(PhotoChanged(photo.id, frozenset(tags), names, frozenset(lists)))
+
+
+def _held(regs: Registers, field: Field) -> tuple[Any, Stamp]:
+    return regs.get(field), regs.stamp(field)

@@ -28,8 +28,10 @@ from tagfs.pipeline.names import looks_temporary
 from tagfs.pipeline.notes import DraftSaved
 from tagfs.pipeline.recovery import make_durable
 from tagfs.pipeline.resealing import reseal
+from tagfs.pipeline.retention import expire
 from tagfs.pipeline.scratch import Scratches
 from tagfs.pipeline.spool import Spool
+from tagfs.pipeline.undoing import Undoing
 from tagfs.pipeline.uploading import Uploader
 from tagfs.pipeline.verifying import VerifyReport, verify
 from tagfs.remote.store import Space, Store
@@ -40,6 +42,8 @@ log = logging.getLogger(__name__)
 
 SYNC_EVERY = 0.25
 """Seconds after which what was journalled is brought to stable storage in the background."""
+EXPIRE_EVERY = 3600.0
+"""Seconds after which the trash is looked through."""
 RETRY = 2.0
 """Seconds after which work that the local disk refused is tried again."""
 
@@ -118,6 +122,7 @@ class Gallery:
             self.sync,
             remember,
         )
+        self.undoing = Undoing(ledger)
         self.looker = Looker(
             ledger.state,
             recogniser,
@@ -171,6 +176,7 @@ class Gallery:
             nursery.start_soon(self.looker.run)
             nursery.start_soon(self.uploader.run)
             nursery.start_soon(self._watch_space)
+            nursery.start_soon(self._expire_often)
             for number in self._unseen_numbers():
                 shown = self.state.photos.names.shown(number)
                 if shown is not None and self._unseen(shown.photo):
@@ -249,6 +255,14 @@ class Gallery:
         except FileError:
             self.files.drop(content)
             raise
+
+    async def _expire_often(self) -> None:
+        while True:
+            try:
+                expire(self.ledger)
+            except FileError as e:
+                log.warning("the trash keeps what is old: %s", e)
+            await trio.sleep(EXPIRE_EVERY)
 
     async def _watch_space(self) -> None:
         while True:
