@@ -4,26 +4,39 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from tagfs.catalog.records import FileRecord
 from tagfs.errors import FileError
-from tagfs.model import Content, ContentId, FileId, UnitId, Word, random_id
+from tagfs.model import Content, FileId, UnitId, random_id
+from tagfs.pipeline import inheriting
 from tagfs.pipeline.contents import Contents
 from tagfs.pipeline.drafts import OpenContent
 from tagfs.pipeline.ledger import Ledger
 from tagfs.pipeline.local import LocalContents
 from tagfs.pipeline.names import looks_temporary
 from tagfs.pipeline.notes import DraftDropped, DraftSaved, Dropped
-from tagfs.pipeline.open_file import FileHandle, OpenFile
+from tagfs.pipeline.open_file import FileHandle, OpenFile, Writing
 from tagfs.pipeline.spool import Spool
 from tagfs.recognise.sniff import sniff
-from tagfs.vault.ops import Entity, Field, Op, RecordContent, SetRegister, SetWord
+from tagfs.vault.ops import Entity, Field, Op, RecordContent, SetRegister
 from tagfs.vault.writing import ContentWriter
 
 log = logging.getLogger(__name__)
 
 VERSION_EVERY_MS = 3_600_000
 """Milliseconds between two old versions kept of a file that is no photo."""
+
+
+class Arrival(Protocol):
+    """A file that is being written and that nothing is journalled of before its first flush."""
+
+    @property
+    def record(self) -> FileRecord:
+        """Return what it is going to be."""
+
+    def operations(self, content: Content | None) -> list[Op]:
+        """Return what its coming means; None: what it holds is not final yet."""
 
 
 class Files:
@@ -48,6 +61,8 @@ class Files:
         self._changed = changed
         self._open: dict[FileId, OpenFile] = {}
         self._versions: dict[FileId, int] = {}
+        self._arrivals: dict[FileId, Arrival] = {}
+        self._seen_as: dict[FileId, bytes] = {}  # view names through which edits came
 
     def now_ns(self) -> int:
         """Return nanoseconds since 1970."""
@@ -66,17 +81,36 @@ class Files:
         found = self._open.get(file)
         return found is not None and found.dirty
 
+    def is_unsealed(self, file: FileId) -> bool:
+        """Whether a file has bytes that are no content yet."""
+        found = self._open.get(file)
+        return (found is not None and found.bytes.size > 0) or self._local.draft(file) is not None
+
     @property
     def unsaved(self) -> bool:
         """Whether an open file has bytes that no journal line names."""
         return any(file.dirty for file in self._open.values())
 
+    def expect(self, arrival: Arrival) -> None:
+        """Journal a new file together with the first bytes of it that are flushed."""
+        self._arrivals[arrival.record.id] = arrival
+
+    def forget_arrival(self, file: FileId) -> None:
+        """Nothing was written to a file that was expected."""
+        self._arrivals.pop(file, None)
+
     async def open_file(
-        self, record: FileRecord, writing: bool, truncate: bool, act: UnitId
+        self,
+        record: FileRecord,
+        writing: bool,
+        truncate: bool,
+        act: UnitId,
+        seen_as: bytes | None = None,
     ) -> FileHandle:
         """Open a file's bytes. Absent bytes that are to be edited are fetched first.
 
-        What is written through the handle belongs to ``act``.
+        What is written through the handle belongs to ``act``; ``seen_as`` is the name in a view
+        by which it was opened.
         """
         while (file := self._open.get(record.id)) is None:
             file = OpenFile(self, record.id, self._bytes(record))
@@ -88,7 +122,9 @@ class Files:
             if (record.content, self._local.draft(record.id)) == before:
                 file = self._open.setdefault(record.id, file)
                 break
-        handle = FileHandle(file, writing, act)
+        handle = FileHandle(file, Writing(act, emptied=truncate) if writing else None, act)
+        if writing and seen_as is not None:
+            self._seen_as[record.id] = seen_as
         if truncate:
             file.truncate(0)
         return handle
@@ -123,44 +159,69 @@ class Files:
         return found is not None and found.set_mtime(mtime_ns)
 
     def file_record(self, file: FileId) -> FileRecord | None:
-        """Return the record of a file."""
-        return self._state.file(file)
+        """Return the record of a file, also of one that is expected."""
+        arrival = self._arrivals.get(file)
+        return self._state.file(file) if arrival is None else arrival.record
 
     def media_type(self, name: bytes) -> Callable[[bytes], str]:
         """Return the function that tells a content's media type from its first bytes."""
         return lambda head: sniff(head, name)
 
-    def settle(self, file: FileRecord, content: Content, mtime_ns: int, act: UnitId) -> None:
+    def settle(self, file: FileRecord, content: Content, mtime_ns: int, why: Writing) -> None:
         """A file holds a sealed content from now on."""
         ops: list[Op] = []
         known = self._state.photos.content(content.id)
         if known is None:
             ops.append(RecordContent(content))
+        arrival = self._arrivals.get(file.id)
+        if arrival is not None:
+            ops += arrival.operations(content)
         old = file.content
-        if old is None or old[0] != content.id:
-            ops += self._move_words(file, content.id)
-        replaced = None if old is None or old[0] == content.id else old[0]
-        value = (
-            (content.id, content.size) if replaced is None else (content.id, content.size, replaced)
-        )
+        value: tuple[object, ...] = (content.id, content.size)
+        if old is None:
+            ops += inheriting.words_of_file(self._state, file, content.id)
+        elif old[0] != content.id:
+            value = (*value, old[0])
+            ops += self._replace(file, content, why)
         ops.append(_set(file.id, Field.CONTENT, value))
         ops.append(_set(file.id, Field.MTIME, mtime_ns))
-        if old is not None and old[0] != content.id:
-            ops += self._keep_old(file)
-        self._commit_final(file.id, ops, act)
+        self._commit_final(file.id, ops, why.act)
+        self._seen_as.pop(file.id, None)
         self._drop_copy(known, content)
 
-    def settle_empty(self, file: FileRecord, mtime_ns: int, act: UnitId) -> None:
+    def _replace(self, file: FileRecord, content: Content, why: Writing) -> list[Op]:
+        """Say what becomes of the content that a file has held and of what was said about it."""
+        assert file.content is not None
+        ops = [] if why.again else self._keep_old(file)
+        old = file.content[0]
+        if file.regs.get(Field.WRITTEN_OVER) == old:
+            return ops  # as was said when the draft of it was saved
+        if why.emptied and not why.again:
+            return [*ops, _set(file.id, Field.WRITTEN_OVER, inheriting.origin(self._state, file))]
+        photo = self._state.photos.get(old)
+        if photo is not None:
+            seen_as = self._seen_as.get(file.id)
+            ops += inheriting.words(self._state, photo, content.id)
+            ops += inheriting.view_name(self._state, file, photo, content.id, seen_as)
+        return ops
+
+    def settle_empty(self, file: FileRecord, mtime_ns: int, why: Writing) -> None:
         """A file is empty from now on."""
+        if file.id in self._arrivals:
+            return  # still nothing
         ops: list[Op] = [_set(file.id, Field.MTIME, mtime_ns)]
         if file.content is not None:
-            ops = [_set(file.id, Field.CONTENT, None), *ops, *self._keep_old(file)]
-        self._commit_final(file.id, ops, act)
+            ops = [_set(file.id, Field.CONTENT, None), *ops]
+            ops.append(_set(file.id, Field.WRITTEN_OVER, inheriting.origin(self._state, file)))
+            if not why.again:
+                ops += self._keep_old(file)
+        self._commit_final(file.id, ops, why.act)
 
     def _commit_final(self, file: FileId, ops: list[Op], act: UnitId) -> None:
         """Journal what a file holds now, which ends its draft."""
         draft = self._local.draft(file)
         self._ledger.commit(ops, by_user=True, act=act)
+        self._arrivals.pop(file, None)
         if draft is not None:
             self._contents.drop_draft(draft)
 
@@ -190,19 +251,27 @@ class Files:
         """Remove what a writer has written."""
         self._contents.discard(writer)
 
-    def save_draft(self, file: FileRecord, draft: DraftSaved, mtime_ns: int, act: UnitId) -> None:
+    def save_draft(self, file: FileRecord, draft: DraftSaved, mtime_ns: int, why: Writing) -> None:
         """A file's bytes are in a scratch log until they are re-sealed."""
         older = self._local.draft(file.id)
         self._ledger.note(draft)
         if older is not None and older.scratch != draft.scratch:
             self._contents.drop_draft(older)
-        if mtime_ns != file.mtime_ns:
-            self._ledger.commit([_set(file.id, Field.MTIME, mtime_ns)], by_user=True, act=act)
+        arrival = self._arrivals.get(file.id)
+        ops = [] if arrival is None else arrival.operations(None)
+        if why.emptied and not why.again and file.content is not None:
+            ops.append(_set(file.id, Field.WRITTEN_OVER, inheriting.origin(self._state, file)))
+        if ops or mtime_ns != file.mtime_ns:
+            ops.append(_set(file.id, Field.MTIME, mtime_ns))
+            self._ledger.commit(ops, by_user=True, act=why.act)
+            self._arrivals.pop(file.id, None)
         self._changed()
 
     def closed(self, file: OpenFile) -> None:
         """The last handle of a file is gone."""
         self._open.pop(file.file, None)
+        if self._local.draft(file.file) is None:
+            self._seen_as.pop(file.file, None)
         record = self._state.file(file.file)
         if record is not None and record.kept:
             file.bytes.close()
@@ -238,21 +307,6 @@ class Files:
             return
         for name in names:
             self._spool.remove_later(name)
-
-    def _move_words(self, file: FileRecord, content: ContentId) -> list[Op]:
-        """Carry the user's words over to the content that a file is about to get."""
-        ops: list[Op] = []
-        for tag, word in self._state.words(file).items():
-            if word is not Word.UNSET:
-                ops.append(SetWord(content, tag, word))
-                if file.content is None:
-                    ops.append(SetWord(file.id, tag, Word.UNSET))
-        for field, value in self._state.said(file).items():
-            ops.append(SetRegister(Entity.PHOTO, content, field, value))
-            if file.content is None:
-                unsaid = False if field is Field.FAVOURITE else None
-                ops.append(SetRegister(Entity.PHOTO, file.id, field, unsaid))
-        return ops
 
     def _keep_old(self, file: FileRecord) -> list[Op]:
         """Keep the content that is being overwritten in the trash, as a file of its own."""

@@ -26,6 +26,7 @@ from tagfs.pipeline.local import LocalContents
 from tagfs.pipeline.looking import Looker, Looks
 from tagfs.pipeline.names import looks_temporary
 from tagfs.pipeline.notes import DraftSaved
+from tagfs.pipeline.open_file import Writing
 from tagfs.pipeline.recovery import make_durable
 from tagfs.pipeline.resealing import reseal
 from tagfs.pipeline.retention import expire
@@ -251,7 +252,7 @@ class Gallery:
             self.files.drop(content)
             return
         try:
-            self.files.settle(record, content, record.mtime_ns, UnitId(random_id()))
+            self.files.settle(record, content, record.mtime_ns, Writing(UnitId(random_id())))
         except FileError:
             self.files.drop(content)
             raise

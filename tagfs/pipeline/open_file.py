@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from tagfs.catalog.records import FileRecord
 from tagfs.errors import FileError
-from tagfs.model import Content, FileId, UnitId, random_id
+from tagfs.model import Content, FileId, UnitId
 from tagfs.pipeline.drafts import OpenContent
 from tagfs.pipeline.notes import DraftSaved
 
 Bytes = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """What writing through one handle means."""
+
+    act: UnitId  # the user's act that it belongs to
+    emptied: bool = False  # by opening it: a new content, rather than an edit of the old one
+    again: bool = False  # the handle has made a content final before, which nobody will miss
 
 
 class Keeper(Protocol):
@@ -23,13 +33,13 @@ class Keeper(Protocol):
     def file_record(self, file: FileId) -> FileRecord | None:
         """Return the file's record as it is now."""
 
-    def settle(self, file: FileRecord, content: Content, mtime_ns: int, act: UnitId) -> None:
+    def settle(self, file: FileRecord, content: Content, mtime_ns: int, why: Writing) -> None:
         """Journal that a file holds a sealed content."""
 
-    def save_draft(self, file: FileRecord, draft: DraftSaved, mtime_ns: int, act: UnitId) -> None:
+    def save_draft(self, file: FileRecord, draft: DraftSaved, mtime_ns: int, why: Writing) -> None:
         """Journal that a file's bytes are in a scratch log."""
 
-    def settle_empty(self, file: FileRecord, mtime_ns: int, act: UnitId) -> None:
+    def settle_empty(self, file: FileRecord, mtime_ns: int, why: Writing) -> None:
         """Journal that a file is empty."""
 
     def closed(self, file: OpenFile) -> None:
@@ -50,7 +60,6 @@ class OpenFile:
         self.file = file
         self.bytes = bytes_
         self.handles = 0
-        self.act = UnitId(random_id())  # the user's act that writes, of whoever opened last
         self._mtime: int | None = None  # of the last write, or as set since
 
     @property
@@ -82,47 +91,51 @@ class OpenFile:
             self.bytes.truncate(size)
             self._mtime = self._keeper.now_ns()
 
-    def flush(self) -> None:
-        """Journal what was written; a file that nobody lists any more needs no line."""
+    def flush(self, why: Writing) -> bool:
+        """Journal what was written and say whether there was anything.
+
+        A file that nobody lists any more needs no line.
+        """
         record = self._keeper.file_record(self.file)
         if not self.dirty or record is None or not record.live:
-            return
+            return False
         mtime = self._mtime if self._mtime is not None else self._keeper.now_ns()
         name = record.any_name
         if self.bytes.size == 0:
             self.bytes.forget()
-            self._keeper.settle_empty(record, mtime, self.act)
+            self._keeper.settle_empty(record, mtime, why)
         else:
             result = self.bytes.finish(name, mtime, self._keeper.media_type(name))
             try:
                 if isinstance(result, Content):
-                    self._keeper.settle(record, result, mtime, self.act)
+                    self._keeper.settle(record, result, mtime, why)
                 elif result is not None:
-                    self._keeper.save_draft(record, result, mtime, self.act)
+                    self._keeper.save_draft(record, result, mtime, why)
             except FileError:
                 # The line was not written, so these bytes are still to be journalled.
                 if result is not None:
                     self.bytes.not_recorded(result)
                 raise
         self._mtime = None
+        return True
 
-    async def fsync(self) -> None:
+    async def fsync(self, why: Writing) -> None:
         """Make what was written so far survive a power cut; a sequential pass goes on after."""
         record = self._keeper.file_record(self.file)
         if self.dirty and record is not None and record.live and self.bytes.size:
             mtime = self._mtime if self._mtime is not None else self._keeper.now_ns()
-            self._keeper.save_draft(record, self.bytes.checkpoint(), mtime, self.act)
+            self._keeper.save_draft(record, self.bytes.checkpoint(), mtime, why)
         await self._keeper.sync()
 
 
 class FileHandle:
     """One ``open`` of an open file."""
 
-    def __init__(self, file: OpenFile, writing: bool, act: UnitId) -> None:
+    def __init__(self, file: OpenFile, writing: Writing | None, act: UnitId) -> None:
+        """``writing``: None for a handle that only reads."""
         self._file = file
         self._writing = writing
-        if writing:
-            file.act = act
+        self._act = act
         file.handles += 1
 
     @property
@@ -148,17 +161,19 @@ class FileHandle:
 
     async def flush(self) -> None:
         """Make what was written survive the death of this process."""
-        if self._writing:
-            self._file.flush()
+        self._flush()
 
     async def fsync(self) -> None:
         """Make what was written survive a power cut."""
-        await self._file.fsync()
+        await self._file.fsync(self._writing or Writing(self._act))
 
     async def release(self) -> None:
         """Let go; what a shared mapping wrote after the last close becomes final here."""
-        if self._writing:
-            self._file.flush()
+        self._flush()
         self._file.handles -= 1
         if self._file.handles == 0:
             self._file._keeper.closed(self._file)
+
+    def _flush(self) -> None:
+        if self._writing is not None and self._file.flush(self._writing):
+            self._writing = replace(self._writing, again=True)

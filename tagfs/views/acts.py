@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
-from tagfs.catalog.records import FileRecord
+from tagfs.catalog.folders import suffixed, without_suffix
+from tagfs.catalog.records import Dot, FileRecord
 from tagfs.catalog.state import State
 from tagfs.catalog.view_names import Shown
-from tagfs.model import UNFILED, ContentId, FileId, FolderId, TagId, Word
+from tagfs.model import UNFILED, ContentId, DeviceId, FileId, FolderId, TagId, Word
 from tagfs.vault.ops import (
     AddEntry,
     Entity,
@@ -84,6 +85,21 @@ def say(file: FileRecord, tags: Iterable[TagId], word: Word) -> list[Op]:
     return [SetWord(subject, tag, word) for tag in tags]
 
 
+def written_as(state: State, name: bytes) -> Iterator[FileRecord]:
+    """Yield the unfiled files that were written under a name, the latest first.
+
+    ``name~id`` finds the one of that id.
+    """
+    plain = without_suffix(name)
+    found = [state.file(f) for f in state.folders.candidates(UNFILED, name)]
+    files = [f for f in found if f is not None]
+    yield from sorted(files, key=lambda f: _when(f.entries[UNFILED, name]), reverse=True)
+    for ident in state.folders.candidates(UNFILED, plain) if plain else ():
+        file = state.file(ident)
+        if plain and file is not None and suffixed(plain, ident) == name:
+            yield file
+
+
 def number_of(state: State, file: FileRecord) -> Shown | None:
     """Return how the photo of a file is listed, None while it is in no posting list."""
     if file.content is None:
@@ -92,3 +108,7 @@ def number_of(state: State, file: FileRecord) -> Shown | None:
     if photo is None or photo.number is None or photo.name is None:
         return None
     return state.photos.names.shown(photo.number)
+
+
+def _when(dots: Iterable[Dot]) -> tuple[int, DeviceId, int]:
+    return max((hlc, device, index) for device, hlc, index in dots)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from tagfs.catalog.folders import suffixed, without_suffix
+from tagfs.catalog.folders import suffixed
 from tagfs.catalog.photos import ALL
 from tagfs.catalog.records import FileRecord
 from tagfs.catalog.state import Change, EntryChanged, PhotoChanged, State
@@ -39,10 +39,8 @@ class Everything:
         for item in self._state.folders.listing(UNFILED, max(0, start - UNFILED_COOKIES)):
             file = self._state.file(FileId(item.id))
             if file is not None and not self._stands_for_photo(file):
-                name = item.name
-                if photos.names.named(name) is not None and self.look_up((), name) != FileNode(
-                    file.id
-                ):
+                name = self._state.folders.entry_name(UNFILED, item.name, file.id)
+                if self.look_up((), name) != FileNode(file.id):
                     name = suffixed(name, file.id)
                 yield Line(UNFILED_COOKIES + item.slot + 1, name, FileNode(file.id))
 
@@ -53,15 +51,8 @@ class Everything:
             photo = self._state.photos.get(shown.photo)
             if photo is not None and photo.listed:
                 return FileNode(shown.file)
-        found = self._state.folders.look_up(UNFILED, name)
-        if found is not None:
-            return FileNode(FileId(found[1]))
-        plain = without_suffix(name)
-        if plain is not None:
-            for file in self._state.folders.candidates(UNFILED, plain):
-                if suffixed(plain, file) == name:
-                    return FileNode(file)
-        return None
+        file = next(acts.written_as(self._state, name), None)
+        return None if file is None else FileNode(file.id)
 
     def add(self, path: tuple[str, ...], file: FileRecord) -> list[Op]:
         """Everything is here already; a file of no folder yet gets its place."""

@@ -25,8 +25,11 @@ class Inodes:
         size_and_mtime: Callable[[FileRecord], tuple[int, int]],
         text: Callable[[Text], bytes],
         now_ns: Callable[[], int],
+        pending: Callable[[FileId], FileRecord | None],
     ) -> None:
+        """``pending`` tells of files that are not journalled yet."""
         self._state = state
+        self._pending = pending
         self._size_and_mtime = size_and_mtime
         self._text = text
         self._now_ns = now_ns
@@ -45,7 +48,7 @@ class Inodes:
 
     def record(self, file: FileId) -> FileRecord:
         """Return a file's record; raises FileError(ESTALE) for one that is gone."""
-        record = self._state.file(file)
+        record = self._state.file(file) or self._pending(file)
         if record is None:
             raise FileError(errno.ESTALE)
         return record

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Mapping
 
-from tagfs.catalog.folders import FOLDER, suffixed
+from tagfs.catalog.folders import FOLDER
 from tagfs.catalog.records import FileRecord
 from tagfs.errors import FileError, not_permitted
 from tagfs.model import UNFILED, FileId, FolderId
@@ -14,6 +14,8 @@ from tagfs.pipeline.names import looks_temporary
 from tagfs.vault.ops import AddEntry, Entity, Field, Op, SetRegister
 from tagfs.views import acts
 from tagfs.views.nodes import Directory, FileNode, Node, OwnFolder, Spot, View
+from tagfs.views.overwriting import Overwriting
+from tagfs.views.traces import Door, Traces
 
 
 class Moves:
@@ -28,30 +30,21 @@ class Moves:
         views: Mapping[str, View],
         check_free: Callable[[Directory, bytes], None],
         keeps: acts.Keeps,
+        overwriting: Overwriting,
+        traces: Traces,
     ) -> None:
         self._state = ledger.state
         self._now_ms = ledger.now_ms
-        self._tell = ledger.event
+        self._overwriting = overwriting
+        self._traces = traces
         self._views = views
         self._check_free = check_free
         self._keeps = keeps
 
-    def check_writing(self, file: FileRecord, emptying: bool, through_view: bool) -> None:
-        """Refuse to write to what was deleted, and to empty a photo by a name in a view.
-
-        Nobody would see the bytes in the trash again. And a second memory card has an
-        IMG_0001.jpg, too: FUSE tells only the inode that is opened; names in views are never
-        cached, so the look-up that came before says through which folder it was reached.
-        """
+    def check_writing(self, file: FileRecord) -> None:
+        """Refuse to write to what was deleted: nobody would see the bytes in the trash again."""
         if file.trashed is not None and not file.live:
             raise not_permitted("What is in the trash cannot be written to; move it out first.")
-        own = any(folder != UNFILED for folder, _ in file.entries)
-        if emptying and through_view and own:
-            self._tell(
-                "A copy onto the name of another photo in a view was refused; "
-                "copy it into a folder of yours or under another name."
-            )
-            raise not_permitted("A photo in a folder of yours has this name.")
 
     def take(self, file: FileRecord, where: Directory, name: bytes) -> list[Op]:
         """Remove a file from a place."""
@@ -93,7 +86,7 @@ class Moves:
                 return []
             if there is None:
                 self._check_free(target, new_name)
-            ops: list[Op] = []
+            ops = self._in_place_of(file, source, name, target, new_name, there)
             if isinstance(there, FileNode):
                 ops += self.take(self._record(there.file), target, new_name)
             recorded = self._state.folders.entry_name(source.folder, name, file.id)
@@ -118,7 +111,41 @@ class Moves:
             return self.bring(file, target, new_name)
         if isinstance(source, Spot) and source.view == target.view:
             return self._move_inside(file, source, name, target, new_name, there)
+        if isinstance(there, FileNode) and not same:
+            return self._views[target.view].add(target.path, file)  # the name stays another's
         return self.bring(file, target, new_name)
+
+    def _in_place_of(
+        self,
+        file: FileRecord,
+        source: Directory,
+        name: bytes,
+        target: Directory,
+        new_name: bytes,
+        there: Node | None,
+    ) -> list[Op]:
+        """Tell a file that was just written in place of which other it stands from now on."""
+        if isinstance(there, FileNode):
+            old: FileId | None = there.file
+        else:
+            old = self._traces.had(target, new_name)
+        if old is None or old == file.id:
+            return []
+        where = source if isinstance(source, Spot) else None
+        if not self._overwriting.is_new(file, name, where):
+            return []
+        return self._overwriting.instead(self._state.file(old), file.id)
+
+    def created(self, file: FileId, where: Directory, name: bytes) -> list[Op]:
+        """Say what a new file stands in place of, when its name was just taken from another."""
+        self._traces.made(file)
+        old = self._traces.had(where, name)
+        return [] if old is None else self._overwriting.instead(self._state.file(old), file)
+
+    def moved(self, file: FileId, source: Directory, name: bytes, target: Directory) -> None:
+        """Remember that a program took a name from a file, and may write another under it."""
+        if source == target:
+            self._traces.renamed_away(Door(file, source, name))
 
     def _discard(self, file: FileRecord, source: Directory, name: bytes) -> list[Op]:
         """Delete what was moved into the trash: an entry, or the whole photo from a view."""
@@ -141,25 +168,27 @@ class Moves:
             if source.path and source.path[-1] not in target.path:
                 ops += self._views[source.view].remove(source.path, file)
             ops += self._views[source.view].add(target.path, file)
-        if name == new_name:
-            return ops
+        content = None if file.content is None else file.content[0]
         if isinstance(there, FileNode) and there.file != file.id:
-            ops += self._make_way(self._record(there.file), new_name)
+            if not self._overwriting.is_new(file, name, source):
+                return ops  # a known photo gains what the target means, and no names change
+            old = self._record(there.file)
+            ops += self._overwriting.over(old, file.id, content, new_name)
+        elif name == new_name:
+            return ops
+        else:
+            ops += self._in_place_of(file, source, name, target, new_name, None)
         if (UNFILED, name) in file.entries:
             ops += acts.unlist(file, UNFILED, name)
             ops.append(AddEntry(UNFILED, new_name, file.id))
+        photo = None if content is None else self._state.photos.get(content)
         shown = acts.number_of(self._state, file)
-        if shown is not None and not looks_temporary(new_name):
+        if photo is None or shown is None:
+            return ops
+        twin = photo.chosen and shown.file != file.id  # of a photo that has a name of its own
+        if not twin and (photo.chosen or not looks_temporary(new_name)):
             ops.append(SetRegister(Entity.PHOTO, shown.photo, Field.VIEW_NAME, new_name))
         return ops
-
-    def _make_way(self, file: FileRecord, name: bytes) -> list[Op]:
-        """Show the photo that had a view name under ``name~id`` from now on."""
-        shown = acts.number_of(self._state, file)
-        if shown is None or shown.name != name:
-            return []
-        other = suffixed(name, shown.photo)
-        return [SetRegister(Entity.PHOTO, shown.photo, Field.VIEW_NAME, other)]
 
     def move_folder(
         self,

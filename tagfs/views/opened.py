@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 
 from tagfs.errors import FileError
 from tagfs.pipeline.open_file import Bytes, FileHandle
@@ -11,8 +12,15 @@ from tagfs.pipeline.open_file import Bytes, FileHandle
 class Opened:
     """One open file, from ``open`` to ``release`` (tagfs/mount/seam.py)."""
 
-    def __init__(self, ino: int, handle: FileHandle | None, text: bytes = b"") -> None:
+    def __init__(
+        self,
+        ino: int,
+        handle: FileHandle | None,
+        text: bytes = b"",
+        released: Callable[[], None] | None = None,
+    ) -> None:
         self.ino = ino
+        self._released = released
         self._handle = handle
         self._text = text
 
@@ -60,6 +68,8 @@ class Opened:
         """Let go of the file."""
         if self._handle is not None:
             await self._handle.release()
+        if self._released is not None:
+            self._released()
 
     def _need(self) -> FileHandle:
         if self._handle is None:

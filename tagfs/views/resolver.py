@@ -25,6 +25,7 @@ from tagfs.views.nodes import (
     View,
     check_name,
 )
+from tagfs.views.pending import Pendings
 
 HIDDEN = b".tagfs"
 """Reachable, not listed."""
@@ -37,8 +38,14 @@ class Resolver:
     ``shown`` are listed at the root."""
 
     def __init__(
-        self, state: State, inodes: Inodes, views: Mapping[str, View], shown: Sequence[str]
+        self,
+        state: State,
+        inodes: Inodes,
+        views: Mapping[str, View],
+        shown: Sequence[str],
+        pendings: Pendings,
     ) -> None:
+        self._pendings = pendings
         self._state = state
         self._inodes = inodes
         self._views = views
@@ -54,16 +61,20 @@ class Resolver:
     def maybe(self, where: Directory, name: bytes) -> Node | None:
         """Return what stands under a name, None for nothing."""
         if isinstance(where, Spot):
-            return self._views[where.view].look_up(where.path, name)
+            pending = self._pendings.at(where, name)
+            if pending is not None:
+                return pending
+            found = self._views[where.view].look_up(where.path, name)
+            return found or self._pendings.edited_at(where, name)
         if where.folder == ROOT:
             if name in self._shown:
                 return Spot(name.decode())
             if name == HIDDEN:
                 return Spot(HIDDEN.decode())
-        found = self._state.folders.look_up(where.folder, name)
-        if found is None:
+        entry = self._state.folders.look_up(where.folder, name)
+        if entry is None:
             return None
-        kind, ident = found
+        kind, ident = entry
         return OwnFolder(FolderId(ident)) if kind == FOLDER else FileNode(FileId(ident))
 
     def child(self, where: Directory, name: bytes) -> Node:

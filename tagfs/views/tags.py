@@ -6,7 +6,7 @@ import errno
 import time
 from collections.abc import Callable, Iterator
 
-from tagfs.catalog.folders import suffixed, without_suffix
+from tagfs.catalog.folders import suffixed
 from tagfs.catalog.records import FileRecord
 from tagfs.catalog.state import Change, EntryChanged, PhotoChanged, State
 from tagfs.errors import FileError, no_entry, not_permitted
@@ -55,9 +55,7 @@ class Tags:
         for slot, file in self._state.waiting(path[0].encode(), max(0, start - WAITING_COOKIES)):
             own = self._waiting_name(file)
             if own is not None and self._said(file, path):
-                if photos.names.named(own) is not None and self.look_up(path, own) != FileNode(
-                    file.id
-                ):
+                if self.look_up(path, own) != FileNode(file.id):
                     own = suffixed(own, file.id)
                 yield Line(WAITING_COOKIES + slot + 1, own, FileNode(file.id))
 
@@ -70,13 +68,9 @@ class Tags:
         shown = photos.names.named(name)
         if shown is not None and shown.number in photos.numbers(_ids(path)):
             return FileNode(shown.file)
-        for plain in filter(None, (name, without_suffix(name))):
-            for file in self._state.folders.candidates(UNFILED, plain):
-                if plain != name and suffixed(plain, file) != name:
-                    continue
-                record = self._state.file(file)
-                if record is not None and self._has(record, path):
-                    return FileNode(file)
+        for file in acts.written_as(self._state, name):
+            if self._has(file, path):
+                return FileNode(file.id)
         tag = self._find(name)
         if tag is not None and tag not in path and len(path) < MAX_DEPTH:
             return Spot(self.name, (*path, tag))

@@ -7,9 +7,11 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tagfs.catalog.photos import ALL
+from tagfs.catalog.records import FileRecord
 from tagfs.errors import FileError, not_permitted
 from tagfs.model import ROOT, UNFILED, FileId, FolderId, UnitId, random_id
 from tagfs.pipeline.gallery import Gallery
+from tagfs.pipeline.open_file import FileHandle
 from tagfs.vault.ops import AddEntry, Field, Op
 from tagfs.views import acts
 from tagfs.views.attributes import Attributes
@@ -22,8 +24,11 @@ from tagfs.views.moves import Moves
 from tagfs.views.news import News
 from tagfs.views.nodes import Attr, FileNode, OwnFolder, Spot, Text, View, check_name
 from tagfs.views.opened import Opened
+from tagfs.views.overwriting import Overwriting
+from tagfs.views.pending import Pendings
 from tagfs.views.resolver import Resolver
 from tagfs.views.tags import Tags
+from tagfs.views.traces import Door, Traces
 from tagfs.views.trash import Trash
 
 Ops = list[Op]
@@ -44,23 +49,43 @@ class Tree:
         ]
         self._inside = Inside(gallery.report, self._ledger.events)
         self._views: dict[str, View] = {v.name: v for v in [*views, self._inside]}
-        self._inodes = Inodes(
-            self._state, self._files.size_and_mtime, self._inside.text, self._ledger.now_ns
+        self._traces = Traces()
+        overwriting = Overwriting(
+            self._state,
+            self._ledger.now_ms,
+            self._files.keeps,
+            self._files.is_unsealed,
+            self._traces,
         )
-        self._resolver = Resolver(self._state, self._inodes, self._views, [v.name for v in views])
-        self._moves = Moves(self._ledger, self._views, self._resolver.free, self._files.keeps)
+        self._pendings = Pendings(self._ledger, self._files, self._views, overwriting, self._traces)
+        self._inodes = Inodes(
+            self._state,
+            self._files.size_and_mtime,
+            self._inside.text,
+            self._ledger.now_ns,
+            self._pendings.record,
+        )
+        self._resolver = Resolver(
+            self._state, self._inodes, self._views, [v.name for v in views], self._pendings
+        )
+        self._moves = Moves(
+            self._ledger,
+            self._views,
+            self._resolver.free,
+            self._files.keeps,
+            overwriting,
+            self._traces,
+        )
         self._bulks = Bulks(lambda: self._state.photos.postings.count(ALL), self._ledger.event)
         self._attributes = Attributes(
             self._state, self._ledger.tag_named, self._inodes.record, gallery.standing
         )
         self._news = News(self._state, self._inodes, self._views.values())
         self._ledger.on_changes(self._news.changed)
-        self._caller = 0
-        self._door: tuple[FileId, bool] | None = None  # last file looked up, whether in a view
 
     def acting(self, pid: int) -> None:
         """Whose calls follow, until another process is named; 0 is nobody in particular."""
-        self._caller = pid
+        self._traces.caller = pid
 
     # -- looking ---------------------------------------------------------------------------
 
@@ -74,7 +99,7 @@ class Tree:
         node = self._resolver.child(where, name)
         attr = self._inodes.attr(node, volatile=isinstance(where, Spot))
         if isinstance(node, FileNode):
-            self._door = (node.file, isinstance(where, Spot))
+            self._pendings.looked_up(Door(node.file, where, name))
         return attr
 
     def parent(self, ino: int) -> int:
@@ -112,7 +137,7 @@ class Tree:
         else:
             ops += self._views[where.view].create(where.path, file)
             ops.append(AddEntry(UNFILED, name, file))
-        self._commit(ops)
+        self._commit(ops + self._moves.created(file, where, name))
         return self._inodes.attr(FileNode(file))
 
     def symlink(self, parent: int, name: bytes, target: bytes) -> Attr:
@@ -154,7 +179,7 @@ class Tree:
 
     def link(self, ino: int, parent: int, name: bytes) -> Attr:
         """List a file in one more place."""
-        file = self._resolver.file(ino)
+        file = self._land(self._resolver.file(ino))
         where = self._resolver.directory(parent)
         self._resolver.free(where, name)
         if isinstance(where, Spot) and where.view == "trash":
@@ -165,8 +190,8 @@ class Tree:
     def unlink(self, parent: int, name: bytes) -> None:
         """Remove a file from a place; what that means is the place's business."""
         where = self._resolver.directory(parent)
-        file = self._resolver.entry(where, name)
-        self._bulks.removing(self._caller, where.view if isinstance(where, Spot) else None)
+        file = self._land(self._resolver.entry(where, name))
+        self._bulks.removing(self._traces.caller, where.view if isinstance(where, Spot) else None)
         self._commit(self._moves.take(file, where, name))
 
     def rmdir(self, parent: int, name: bytes) -> None:
@@ -195,8 +220,11 @@ class Tree:
         if there is not None and no_replace:
             raise FileError(errno.EEXIST)
         if isinstance(node, FileNode):
-            file = self._inodes.record(node.file)
+            file = self._land(self._inodes.record(node.file))
+            if isinstance(there, FileNode):
+                self._land(self._inodes.record(there.file))
             self._commit(self._moves.move_file(file, source, name, target, new_name, there))
+            self._moves.moved(file.id, source, name, target)
         elif isinstance(node, OwnFolder):
             self._commit(self._moves.move_folder(node.folder, source, target, new_name, there))
         elif (
@@ -215,9 +243,14 @@ class Tree:
         node = self._inodes.node(ino)
         ops: Ops = []
         if isinstance(node, FileNode):
-            if mode is not None:
+            file = node.file
+            if mode is not None and not self._pendings.set(file, Field.MODE, mode & 0o7777):
                 ops.append(acts.set_file(node.file, Field.MODE, mode & 0o7777))
-            if mtime_ns is not None and not self._files.set_open_mtime(node.file, mtime_ns):
+            if (
+                mtime_ns is not None
+                and not self._files.set_open_mtime(file, mtime_ns)
+                and not self._pendings.set(file, Field.MTIME, mtime_ns)
+            ):
                 ops.append(acts.set_file(node.file, Field.MTIME, mtime_ns))
         elif isinstance(node, OwnFolder) and node.folder != ROOT:
             if mode is not None:
@@ -263,22 +296,26 @@ class Tree:
             raise FileError(errno.EISDIR)
         record = self._inodes.record(node.file)
         emptying = writing and bool(flags & os.O_TRUNC)
-        if writing:
-            self._moves.check_writing(record, emptying, self._door == (record.id, True))
-        handle = await self._files.open_file(record, writing, emptying, self._act())
-        return Opened(ino, handle)
+        handle = await self._open(record, writing, emptying)
+        return Opened(ino, handle, released=self._pendings.opened(record.id))
 
     async def truncate(self, ino: int, size: int) -> Attr:
         """Cut or extend a file that the caller has not opened."""
         record = self._resolver.file(ino)
-        self._moves.check_writing(record, size == 0, self._door == (record.id, True))
-        handle = await self._files.open_file(record, True, size == 0, self._act())
+        handle = await self._open(record, True, size == 0)
         try:
             handle.truncate(size)
             await handle.flush()
         finally:
             await handle.release()
         return self._inodes.attr(FileNode(record.id))
+
+    async def _open(self, record: FileRecord, writing: bool, emptying: bool) -> FileHandle:
+        seen_as = None
+        if writing:
+            self._moves.check_writing(record)
+            seen_as = self._pendings.opening(record, emptying)
+        return await self._files.open_file(record, writing, emptying, self._act(), seen_as)
 
     # -- the kernel's memory -----------------------------------------------------------------
 
@@ -299,6 +336,15 @@ class Tree:
         if ops:
             self._ledger.commit(ops, by_user=True, act=self._act())
 
+    def _land(self, file: FileRecord) -> FileRecord:
+        """Journal a file that was only going to be one, so that an act can bear on it."""
+        ops = self._pendings.landing(file.id)
+        if not ops:
+            return file
+        self._commit(ops)
+        self._pendings.landed(file.id)
+        return self._inodes.record(file.id)
+
     def _act(self) -> UnitId:
         """Return the id of what the caller is doing."""
-        return self._bulks.act(self._caller)
+        return self._bulks.act(self._traces.caller)

@@ -18,6 +18,7 @@ from tagfs.remote.store import Page, Stat, Store
 from tagfs.remote.url import dir_url, open_store
 from tagfs.vault.slots import Passphrase
 from tagfs.views.nodes import ROOT_INODE
+from tagfs.views.opened import Opened
 from tagfs.views.tree import Tree
 
 SECRET = Passphrase("correct horse battery staple")
@@ -45,15 +46,25 @@ class Folder:
     def names(self, path: str = "") -> list[str]:
         return sorted(os.fsdecode(name) for _, name, _ in self.tree.list(self.ino(path), 0))
 
-    async def write(self, path: str, data: bytes) -> None:
+    async def open(self, path: str, flags: int) -> Opened:
+        """Open as the kernel does: a name that is stale is looked up once more."""
         parent, name = self.split(path)
-        try:
-            ino = self.tree.look_up(parent, name).ino
-        except FileError as e:
-            if e.errno != errno.ENOENT:
-                raise
-            ino = self.tree.create(parent, name, 0o644).ino
-        handle = await self.tree.open(ino, os.O_WRONLY | os.O_TRUNC)
+        for last in (False, True):
+            try:
+                ino = self.tree.look_up(parent, name).ino
+            except FileError as e:
+                if e.errno != errno.ENOENT or not flags & os.O_CREAT:
+                    raise
+                ino = self.tree.create(parent, name, 0o644).ino
+            try:
+                return await self.tree.open(ino, flags)
+            except FileError as e:
+                if e.errno != errno.ESTALE or last:
+                    raise
+        raise AssertionError
+
+    async def write(self, path: str, data: bytes) -> None:
+        handle = await self.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for at in range(0, len(data), 131072):
             handle.write(at, data[at : at + 131072])
         await handle.flush()

@@ -135,17 +135,6 @@ def test_overwriting_keeps_the_old_photo_in_the_trash(tmp_path: Path) -> None:
     run(tmp_path, script)
 
 
-def test_a_copy_onto_another_photos_name_in_a_view_is_refused(tmp_path: Path) -> None:
-    async def script(g: Folder) -> None:
-        g.mkdir("a")
-        await g.write("a/x.png", picture(200))
-        with refused(errno.EPERM):
-            await g.write("all/x.png", picture(20))
-        assert await g.read("a/x.png") == picture(200)
-
-    run(tmp_path, script)
-
-
 def test_own_folders_follow_posix(tmp_path: Path) -> None:
     async def script(g: Folder) -> None:
         g.mkdir("a")

@@ -1,0 +1,72 @@
+"""What goes along when one content takes the place of another: the user's words, the view name."""
+
+from __future__ import annotations
+
+from tagfs.catalog.folders import suffixed
+from tagfs.catalog.records import FileRecord, PhotoRecord
+from tagfs.catalog.state import SAID, State
+from tagfs.model import ContentId, Word
+from tagfs.vault.ops import Entity, Field, Op, SetRegister, SetWord
+
+def words(state: State, old: PhotoRecord, new: ContentId) -> list[Op]:
+    """Give a content what the user said about another, where nothing was said about it yet."""
+    there = state.photos.get(new)
+    said = {tag for tag, (word, _) in there.words.items() if word} if there else set()
+    ops: list[Op] = [
+        SetWord(new, tag, word)
+        for tag, (word, _) in old.words.items()
+        if word is not Word.UNSET and tag not in said
+    ]
+    for field in SAID:
+        value = old.regs.get(field)
+        if value and not (there and there.regs.get(field)):
+            ops.append(SetRegister(Entity.PHOTO, new, field, value))
+    return ops
+
+
+def words_of_file(state: State, file: FileRecord, new: ContentId) -> list[Op]:
+    """Move what was said of a file that had no content yet to the content that it gets."""
+    ops: list[Op] = []
+    for tag, word in state.words(file).items():
+        if word is not Word.UNSET:
+            ops += [SetWord(new, tag, word), SetWord(file.id, tag, Word.UNSET)]
+    for field, value in state.said(file).items():
+        unsaid = False if field is Field.FAVOURITE else None
+        ops.append(SetRegister(Entity.PHOTO, new, field, value))
+        ops.append(SetRegister(Entity.PHOTO, file.id, field, unsaid))
+    return ops
+
+
+def origin(state: State, file: FileRecord) -> ContentId | None:
+    """Return the content that what is written over a file must be compared with.
+
+    One that was itself written over another and not looked at yet has no words: the other does.
+    """
+    if file.content is None:
+        return None
+    photo = state.photos.get(file.content[0])
+    before: ContentId | None = file.regs.get(Field.WRITTEN_OVER)
+    return file.content[0] if before is None or (photo and photo.sight) else before
+
+
+def aside(photo: PhotoRecord, name: bytes) -> SetRegister:
+    """Show a photo as ``name~id.ext`` from now on, because something else has its name."""
+    return SetRegister(Entity.PHOTO, photo.id, Field.VIEW_NAME, suffixed(name, photo.id))
+
+
+def view_name(
+    state: State, file: FileRecord, old: PhotoRecord, new: ContentId, seen_as: bytes | None
+) -> list[Op]:
+    """Hand the view name of an edited photo on to its new content.
+
+    While twins keep the old content it keeps its name, too, unless the edit came through a view,
+    where it was known by the name ``seen_as``: that name must show what was written.
+    """
+    there = state.photos.get(new)
+    if there is not None and there.chosen:
+        return []
+    alone = all(f == file.id for f in old.files)
+    name = old.regs.get(Field.VIEW_NAME) if alone else seen_as
+    if name is None or (not alone and old.name != name):
+        return []
+    return [aside(old, name), SetRegister(Entity.PHOTO, new, Field.VIEW_NAME, name)]

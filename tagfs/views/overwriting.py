@@ -1,0 +1,109 @@
+"""Writing over a name: what becomes of the file that had it, and what the new one is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tagfs.catalog.records import FileRecord
+from tagfs.catalog.state import State
+from tagfs.model import UNFILED, ContentId, FileId
+from tagfs.pipeline import inheriting
+from tagfs.pipeline.names import looks_temporary
+from tagfs.vault.ops import Field, Op
+from tagfs.views import acts
+from tagfs.views.nodes import Directory
+from tagfs.views.traces import Traces
+
+
+class Overwriting:
+    """Turns writing over names into operations; commits nothing.
+
+    ``unsealed``: whether a file has bytes that are no content yet.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        now_ms: Callable[[], int],
+        keeps: acts.Keeps,
+        unsealed: Callable[[FileId], bool],
+        traces: Traces,
+    ) -> None:
+        self._state = state
+        self._now_ms = now_ms
+        self._keeps = keeps
+        self._unsealed = unsealed
+        self._traces = traces
+
+    def may_be_photo(self, file: FileRecord) -> bool:
+        """Whether a file is, or may turn out to be, a photo or video."""
+        if file.content is None:
+            return self._unsealed(file.id)
+        photo = self._state.photos.get(file.content[0])
+        return photo is None or photo.media
+
+    def gives_way(self, file: FileRecord) -> bool:
+        """Whether writing over a file by a name in a view must leave it as it is.
+
+        A note that lies in ``all/`` is overwritten like anywhere; a photo is not, and no file
+        in a folder of the user's, which would change without being touched there.
+        """
+        return self.may_be_photo(file) or not _unfiled(file)
+
+    def is_new(self, file: FileRecord, name: bytes, where: Directory | None = None) -> bool:
+        """Whether a file that is renamed from ``name`` was just written to take another's place.
+
+        ``where`` is the directory that it comes from, None for an own folder.
+        """
+        if looks_temporary(name):
+            return True
+        if where is not None and not _unfiled(file):
+            return False
+        if file.content is None or self._traces.made_by_caller(file.id):
+            return True
+        photo = self._state.photos.get(file.content[0])
+        return photo is None or not photo.chosen
+
+    def over(
+        self, old: FileRecord, new: FileId, content: ContentId | None, name: bytes
+    ) -> list[Op]:
+        """Give a new file the name in a view that an old one has. Nothing is lost: the old one
+        is ``name~id`` from then on, or in the trash when it is no photo."""
+        if old.content is not None and old.content[0] == content:
+            return self._again(old.content[0], name)
+        if not self.gives_way(old):
+            return acts.delete_file(old, self._now_ms(), self._keeps)
+        ops: list[Op] = []
+        if old.content is not None:
+            ops += self.make_way(old, name)
+            ops.append(acts.set_file(new, Field.WRITTEN_OVER, old.content[0]))
+        return ops
+
+    def _again(self, content: ContentId, name: bytes) -> list[Op]:
+        """Let the same bytes take the place of those that were written here before."""
+        photo = self._state.photos.get(content)
+        files = [self._state.file(f) for f in (photo.files if photo else ())]
+        here = (UNFILED, name)
+        return [
+            op
+            for file in files
+            if file is not None and set(file.entries) == {here}
+            for op in acts.unlist(file, *here)
+        ]
+
+    def make_way(self, file: FileRecord, name: bytes) -> list[Op]:
+        """Show the photo that has a view name as ``name~id`` from now on."""
+        shown = acts.number_of(self._state, file)
+        if shown is None or shown.name != name:
+            return []
+        photo = self._state.photos.get(shown.photo)
+        return [] if photo is None else [inheriting.aside(photo, name)]
+
+    def instead(self, old: FileRecord | None, new: FileId) -> list[Op]:
+        """Tell a new file which one it was written in place of."""
+        over = None if old is None else inheriting.origin(self._state, old)
+        return [] if over is None else [acts.set_file(new, Field.WRITTEN_OVER, over)]
+
+
+def _unfiled(file: FileRecord) -> bool:
+    return all(folder == UNFILED for folder, _ in file.entries)

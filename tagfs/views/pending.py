@@ -1,0 +1,231 @@
+"""New files under names that photos have in views, before anything was written to them.
+
+A program that opens a photo in a view to empty it (``cp``, ``>``) is told that the name is stale.
+The kernel then looks the name up once more, is given a new file under it, and opens that: the
+photo keeps its inode, its bytes and its pages. The new file is journalled together with the first
+bytes that are flushed, so that a crash before leaves the gallery as it was.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tagfs.catalog.folders import FILE
+from tagfs.catalog.records import FileRecord
+from tagfs.errors import FileError
+from tagfs.model import UNFILED, Clock, Content, DeviceId, FileId, Stamp, random_id
+from tagfs.pipeline.files import Files
+from tagfs.pipeline.ledger import Ledger
+from tagfs.vault.ops import AddEntry, Field, Op
+from tagfs.views import acts
+from tagfs.views.nodes import FileNode, Node, OwnFolder, Spot, View
+from tagfs.views.overwriting import Overwriting
+from tagfs.views.traces import Door, Latest, Traces
+
+LOOK_AGAIN = 10.0
+"""Seconds in which the kernel has looked a stale name up once more."""
+EMPTY = 60.0
+"""Seconds that a name goes on showing an empty file when nothing was written to it."""
+EDITED = 600.0
+"""Seconds that an edited photo is still found where it was opened, whatever its tags are then."""
+MOST = 256
+"""New files that nobody has open and that are remembered all the same, at most."""
+
+
+@dataclass(slots=True)
+class Pending:
+    """One new file (``pipeline.files.Arrival``)."""
+
+    record: FileRecord
+    where: Spot
+    name: bytes
+    over: FileId  # what has the name
+    until: float  # when it is forgotten, unless somebody has it open
+    coming: Callable[[Pending, Content | None], list[Op]]
+    handles: int = 0
+
+    def operations(self, content: Content | None) -> list[Op]:
+        """Return what its coming means."""
+        return self.coming(self, content)
+
+
+class Pendings:
+    """Which files are pending, for whom a name means one, and which edits were made where."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        files: Files,
+        views: Mapping[str, View],
+        overwriting: Overwriting,
+        traces: Traces,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._state = ledger.state
+        self._now_ns = ledger.now_ns
+        self._files = files
+        self._views = views
+        self._overwriting = overwriting
+        self._traces = traces
+        self._monotonic = monotonic
+        self._clock = Clock(ledger.now_ms)
+        self._asked: Latest[int, Pending] = Latest(MOST)  # by process: what it is to find
+        self._found: dict[tuple[Spot, bytes], Pending] = {}  # opened: everybody finds it
+        self._by_file: dict[FileId, Pending] = {}
+        self._edited: Latest[tuple[Spot, bytes], tuple[FileId, float]] = Latest()
+
+    # -- names -------------------------------------------------------------------------------
+
+    def at(self, where: Spot, name: bytes) -> Node | None:
+        """Return the pending file that a name means to the caller."""
+        asked = self._asked.get(self._traces.caller)
+        if asked is not None and (asked.where, asked.name) == (where, name) and self._lasts(asked):
+            return FileNode(asked.record.id)
+        found = self._found.get((where, name)) if self._found else None
+        if found is None or not self._lasts(found):
+            return None
+        return FileNode(found.record.id)
+
+    def edited_at(self, where: Spot, name: bytes) -> Node | None:
+        """Return the file that was opened for an edit by a name that nothing has any more."""
+        file, until = self._edited.get((where, name)) or (None, 0.0)
+        if file is None or (until < self._monotonic() and not self._files.is_open(file)):
+            return None
+        record = self._state.file(file)
+        return FileNode(file) if record is not None and record.live else None
+
+    def record(self, file: FileId) -> FileRecord | None:
+        """Return what a pending file is going to be."""
+        found = self._by_file.get(file)
+        return None if found is None else found.record
+
+    def set(self, file: FileId, field: Field, value: object) -> bool:
+        """Note a register of a pending file for the journal; False for any other file."""
+        found = self._by_file.get(file)
+        if found is None or not self._lasts(found):
+            return False
+        found.record.regs.write(field, value, self._stamp())
+        return True
+
+    def looked_up(self, door: Door) -> None:
+        """The caller resolved a name to a file."""
+        self._traces.looked_up(door)
+        asked = self._asked.get(self._traces.caller)
+        if asked is not None and asked.record.id != door.file:
+            self._forget(asked)  # it was another name of that inode after all
+
+    # -- opening -----------------------------------------------------------------------------
+
+    def opening(self, file: FileRecord, emptied: bool) -> bytes | None:
+        """Prepare for the caller's writing to a file that it is about to open, or to truncate.
+
+        Returns the name in a view by which it is edited. Raises FileError(ESTALE) when the name
+        is to be looked up again, and what the view says to a new file.
+        """
+        door = self._traces.door(file.id)
+        asked = self._asked.pop(self._traces.caller)
+        pending = self._by_file.get(file.id)
+        if pending is not None and self._lasts(pending):
+            self._found[pending.where, pending.name] = pending
+            pending.until = self._monotonic() + EMPTY
+            self._files.expect(pending)
+            kept = self._files.size_and_mtime(file)[0] > 0
+        else:
+            kept = self._overwriting.gives_way(file)
+        if door is None or isinstance(door.where, OwnFolder):
+            return None
+        if not emptied:
+            self._edited.set((door.where, door.name), (file.id, self._monotonic() + EDITED))
+            return door.name
+        if not kept or (asked is not None and asked.over == file.id):
+            return None  # nothing to be kept, or the kernel did not look again
+        self._asked.set(self._traces.caller, self._begin(door, file))
+        raise FileError(errno.ESTALE)
+
+    def opened(self, file: FileId) -> Callable[[], None] | None:
+        """Somebody has a file open now. Returns what is to be called when it is let go."""
+        pending = self._by_file.get(file)
+        if pending is None:
+            return None
+        pending.handles += 1
+
+        def released() -> None:
+            pending.handles -= 1
+            pending.until = self._monotonic() + EMPTY
+            self._lasts(pending)
+
+        return released
+
+    # -- becoming a file ---------------------------------------------------------------------
+
+    def landing(self, file: FileId) -> list[Op]:
+        """Return what journals a pending file at once, because something else happens to it."""
+        pending = self._by_file.get(file)
+        if pending is None or not self._lasts(pending):
+            return []
+        self._files.expect(pending)
+        mtime = acts.set_file(file, Field.MTIME, pending.record.mtime_ns)
+        return [*pending.operations(None), mtime]
+
+    def landed(self, file: FileId) -> None:
+        """It was journalled."""
+        self._files.forget_arrival(file)
+
+    def _begin(self, door: Door, over: FileRecord) -> Pending:
+        assert isinstance(door.where, Spot)
+        file = FileId(random_id())
+        self._views[door.where.view].create(door.where.path, file)  # may it be here at all?
+        ino = self._state.tables.claim_inode(FILE, file)
+        record = FileRecord(file, ino, self._stamp().hlc)
+        record.entries[UNFILED, door.name] = []
+        record.regs.write(Field.MODE, over.mode, self._stamp())
+        record.regs.write(Field.MTIME, self._now_ns(), self._stamp())
+        until = self._monotonic() + LOOK_AGAIN
+        pending = Pending(record, door.where, door.name, over.id, until, self._coming)
+        self._by_file[file] = pending
+        if len(self._by_file) > MOST:
+            for other in list(self._by_file.values()):
+                self._lasts(other)
+        return pending
+
+    def _coming(self, pending: Pending, content: Content | None) -> list[Op]:
+        file, view = pending.record, self._views[pending.where.view]
+        there = view.look_up(pending.where.path, pending.name)
+        old = self._state.file(there.file) if isinstance(there, FileNode) else None
+        ops: list[Op] = []
+        if old is not None:
+            ident = None if content is None else content.id
+            ops += self._overwriting.over(old, file.id, ident, pending.name)
+        if content is None:
+            ops += view.create(pending.where.path, file.id)
+        else:
+            filled = FileRecord(file.id, file.ino, file.born)
+            filled.regs.write(Field.CONTENT, (content.id, content.size), self._stamp())
+            ops += view.add(pending.where.path, filled)
+        ops.append(acts.set_file(file.id, Field.MODE, file.mode))
+        ops.append(AddEntry(UNFILED, pending.name, file.id))
+        return ops
+
+    def _lasts(self, pending: Pending) -> bool:
+        """Whether a pending file is still one; forgets it when it is not."""
+        if self._state.file(pending.record.id) is not None:
+            self._forget(pending)  # journalled: a file as any other
+            return False
+        if pending.handles or self._monotonic() < pending.until:
+            return True
+        self._files.forget_arrival(pending.record.id)
+        self._forget(pending)
+        return False
+
+    def _forget(self, pending: Pending) -> None:
+        self._by_file.pop(pending.record.id, None)
+        if self._found.get((pending.where, pending.name)) is pending:
+            del self._found[pending.where, pending.name]
+        if self._asked.get(self._traces.caller) is pending:
+            self._asked.pop(self._traces.caller)
+
+    def _stamp(self) -> Stamp:
+        return Stamp(self._clock.tick(), DeviceId(bytes(16)))

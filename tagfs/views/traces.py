@@ -1,0 +1,100 @@
+"""What each process did last, as far as its next call can only be understood by it.
+
+FUSE tells which inode is opened and not by which name; not whether a program that renames a file
+over another has just made it; and not that a file gets the name which the same program took from
+another a moment ago.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from tagfs.model import FileId
+from tagfs.views.nodes import Directory
+
+AWAY = 2.0
+"""Seconds in which a program that renamed a file away writes the new one (exiftool, vim)."""
+MADE = 60.0
+"""Seconds in which a program renames the file that it made over the one that it saves."""
+KEPT = 1024
+"""Processes, and files that they made, that are remembered."""
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Latest(Generic[K, V]):
+    """The values of the keys that were set last."""
+
+    def __init__(self, most: int = KEPT) -> None:
+        self._most = most
+        self._values: OrderedDict[K, V] = OrderedDict()
+
+    def set(self, key: K, value: V) -> None:
+        """Remember a value; the one that was set longest ago may be forgotten for it."""
+        self._values[key] = value
+        self._values.move_to_end(key)
+        if len(self._values) > self._most:
+            self._values.popitem(last=False)
+
+    def get(self, key: K) -> V | None:
+        """Return the value, None when it is not or no longer known."""
+        return self._values.get(key)
+
+    def pop(self, key: K) -> V | None:
+        """Forget a value and return it."""
+        return self._values.pop(key, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The name through which a file was reached."""
+
+    file: FileId
+    where: Directory
+    name: bytes
+
+
+class Traces:
+    """Names looked up, files made and renamed away, by the process that is being answered."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self.caller = 0
+        """The process whose call is being answered; 0 is nobody in particular."""
+        self._doors: Latest[int, Door] = Latest()
+        self._made: Latest[FileId, tuple[int, float]] = Latest()
+        self._away: Latest[int, tuple[Door, float]] = Latest()
+
+    def looked_up(self, door: Door) -> None:
+        """The caller resolved a name to a file."""
+        self._doors.set(self.caller, door)
+
+    def door(self, file: FileId) -> Door | None:
+        """Return how the caller reached this file, if that was the last file it looked up."""
+        door = self._doors.get(self.caller)
+        return door if door is not None and door.file == file else None
+
+    def made(self, file: FileId) -> None:
+        """The caller made a file."""
+        self._made.set(file, (self.caller, self._monotonic()))
+
+    def made_by_caller(self, file: FileId) -> bool:
+        """Whether the caller made this file a short while ago."""
+        maker, at = self._made.get(file) or (-1, 0.0)
+        return maker == self.caller and self._monotonic() - at < MADE
+
+    def renamed_away(self, door: Door) -> None:
+        """The caller took this name from a file."""
+        self._away.set(self.caller, (door, self._monotonic()))
+
+    def had(self, where: Directory, name: bytes) -> FileId | None:
+        """Return the file from which the caller has just taken this name."""
+        found = self._away.get(self.caller)
+        if found is None or (found[0].where, found[0].name) != (where, name):
+            return None
+        return found[0].file if self._monotonic() - found[1] < AWAY else None

@@ -1,0 +1,399 @@
+"""Saving: writing over names in views and in own folders, edits, and what goes along with them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import trio
+
+from tagfs.errors import FileError
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "pipeline"))
+from colours import ByColour, picture
+from gallery_kit import Folder, make, opened
+
+from tagfs.model import FileId
+from tagfs.vault.ops import Field
+
+
+def run(tmp_path: Path, *scripts: Callable[[Folder], Awaitable[None]]) -> None:
+    """Run each script on the same gallery, closed and opened in between."""
+
+    async def main() -> None:
+        await make(tmp_path)
+        for script in scripts:
+            async with opened(tmp_path, recogniser=ByColour()) as folder:
+                await script(folder)
+
+    trio.run(main)
+
+
+def others(g: Folder, path: str, name: str) -> list[str]:
+    """Return what is listed there beside a name."""
+    names = g.names(path)
+    names.remove(name)
+    return names
+
+
+async def save(g: Folder, path: str, data: bytes, temporary: str) -> None:
+    """Save as editors and rsync do: a new file, renamed over the old one."""
+    above = path.rpartition("/")[0]
+    await g.write(f"{above}/{temporary}", data)
+    g.mv(f"{above}/{temporary}", path)
+
+
+# -- by truncation, in views ------------------------------------------------------------------
+
+
+def test_a_copy_onto_a_photos_name_in_a_view_leaves_both(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("2019")
+        await g.write("2019/x.png", picture(200))
+        before = g.ino("2019/x.png")
+        await g.write("all/x.png", picture(20))
+        assert await g.read("all/x.png") == picture(20)
+        assert await g.read("2019/x.png") == picture(200)
+        assert g.ino("2019/x.png") == before != g.ino("all/x.png")
+        (older,) = others(g, "all", "x.png")
+        assert older.startswith("x~")
+        assert older.endswith(".png")
+        assert await g.read(f"all/{older}") == picture(200)
+        assert g.names("trash") == []
+
+    async def again(g: Folder) -> None:
+        assert await g.read("all/x.png") == picture(20)
+        assert len(g.names("all")) == 2
+
+    run(tmp_path, script, again)
+
+
+def test_the_photo_stays_readable_as_it_is_while_its_name_is_written_over(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("2019")
+        await g.write("2019/x.png", picture(200))
+        ino = g.ino("2019/x.png")
+        reader = await g.tree.open(ino, os.O_RDONLY)
+        writer = await g.open("all/x.png", os.O_WRONLY | os.O_TRUNC)
+        assert writer.ino != ino
+        writer.write(0, b"half of a ")
+        assert bytes(reader.read_now(0, 10_000) or b"") == picture(200)
+        assert g.tree.attr(ino).size == len(picture(200))
+        assert g.tree.attr(writer.ino).size == 10
+        await reader.release()
+        await writer.flush()
+        await writer.release()
+        assert await g.read("2019/x.png") == picture(200)
+
+    run(tmp_path, script)
+
+
+def test_emptying_a_name_in_a_view_and_writing_nothing_changes_nothing(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("2019")
+        await g.write("2019/x.png", picture(200))
+        before = g.gallery.state.state_hash()
+        await g.write("all/x.png", b"")
+        assert g.tree.attr(g.ino("all/x.png")).size == 0  # to a program that goes on there
+        assert g.names("all") == ["x.png"]
+        assert g.gallery.state.state_hash() == before
+        assert await g.read("2019/x.png") == picture(200)
+
+    async def again(g: Folder) -> None:
+        assert await g.read("all/x.png") == picture(200)
+
+    run(tmp_path, script, again)
+
+
+def test_what_is_appended_after_emptying_a_name_in_a_view_is_a_new_file(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("2019")
+        await g.write("2019/x.png", picture(200))
+        await g.write("all/x.png", b"")
+        handle = await g.open("all/x.png", os.O_WRONLY | os.O_APPEND)
+        handle.write(0, picture(20))
+        await handle.flush()
+        await handle.release()
+        assert await g.read("all/x.png") == picture(20)
+        assert await g.read("2019/x.png") == picture(200)
+
+    run(tmp_path, script)
+
+
+def test_a_new_file_over_a_name_is_journalled_with_its_bytes_or_not_at_all(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        await g.write("all/x.png", picture(200))
+        handle = await g.open("all/x.png", os.O_WRONLY | os.O_TRUNC)
+        before = g.gallery.state.state_hash()
+        handle.write(0, picture(20))
+        g.tree.set_attr(handle.ino, 0o600, 5)
+        assert g.gallery.state.state_hash() == before  # what a crash would leave
+        await handle.flush()
+        assert g.tree.attr(handle.ino).mode == 0o600
+        assert len(g.names("all")) == 2
+        await handle.release()
+
+    run(tmp_path, script)
+
+
+def test_a_copy_into_a_tag_onto_a_name_gets_the_tag_and_the_name(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("tags/holiday")
+        await g.write("tags/holiday/x.png", picture(200))
+        await g.gallery.wait("recognised", 20)
+        await g.write("tags/holiday/x.png", picture(20))
+        assert await g.read("tags/holiday/x.png") == picture(20)
+        assert len(g.names("tags/holiday")) == 2
+        await g.gallery.wait("recognised", 20)
+        assert await g.read("tags/holiday/x.png") == picture(20)
+        assert await g.read("tags/dog/x.png") == picture(200)  # as it was written there
+
+    run(tmp_path, script)
+
+
+@pytest.mark.parametrize("place", ["all", "tags/card"])
+def test_two_memory_cards_with_the_same_names_are_all_there(tmp_path: Path, place: str) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("tags/card")
+        for i in range(20):
+            await g.write(f"{place}/IMG_{i:04}.png", picture(i))
+        for i in range(20):
+            await g.write(f"{place}/IMG_{i:04}.png", picture(100 + i))
+        assert len(g.names(place)) == 40
+        for i in range(20):
+            assert await g.read(f"{place}/IMG_{i:04}.png") == picture(100 + i)
+        contents = {await g.read(f"{place}/{name}") for name in g.names(place)}
+        assert contents == {picture(i + j) for i in range(20) for j in (0, 100)}
+
+    run(tmp_path, script)
+
+
+def test_copying_the_same_bytes_again_makes_no_more_files(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("2019")
+        await g.write("2019/own.png", picture(20))
+        for _ in range(3):
+            await g.write("all/x.png", picture(200))
+            await g.write("all/own.png", picture(20))
+        names = g.names("all")
+        assert len(names) == 3  # every file that is in no folder is listed, a twin too
+        assert {"own.png", "x.png"} < set(names)
+        g.rm("all/x.png")
+        assert g.names("trash") == ["x.png"]
+
+    run(tmp_path, script)
+
+
+def test_a_known_photo_copied_onto_another_name_reads_back_there(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        await g.write("all/a.png", picture(200))
+        await g.write("all/b.png", picture(20))
+        await g.gallery.wait("recognised", 20)
+        await g.write("all/b.png", picture(200))
+        assert await g.read("all/a.png") == await g.read("all/b.png") == picture(200)
+        (pushed,) = set(g.names("all")) - {"a.png", "b.png"}
+        assert await g.read(f"all/{pushed}") == picture(20)
+
+    run(tmp_path, script)
+
+
+def test_a_note_in_all_is_overwritten_and_kept_in_the_trash(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        await g.write("all/note.txt", b"one")
+        await g.write("all/note.txt", b"two")
+        assert g.names("all") == ["note.txt"]
+        assert await g.read("all/note.txt") == b"two"
+        assert await g.read("trash/note.txt") == b"one"
+        await save(g, "all/note.txt", b"three", "sedAbCdEf")
+        assert g.names("all") == ["note.txt"]
+        assert await g.read("all/note.txt") == b"three"
+
+    run(tmp_path, script)
+
+
+def test_truncating_a_photo_by_its_name_in_a_view_leaves_it_as_it_is(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("2019")
+        await g.write("2019/x.png", picture(200))
+        with pytest.RaisesExc(FileError, check=lambda e: e.errno == errno.ESTALE):
+            await g.tree.truncate(g.ino("all/x.png"), 0)
+        assert (await g.tree.truncate(g.ino("all/x.png"), 0)).size == 0
+        assert await g.read("2019/x.png") == picture(200)
+
+    run(tmp_path, script)
+
+
+def test_an_own_folder_that_was_reached_without_asking_is_truncated(tmp_path: Path) -> None:
+    """The kernel remembers names of own folders: the last it asked for may be a view's."""
+
+    async def script(g: Folder) -> None:
+        g.mkdir("2019")
+        await g.write("2019/x.png", picture(200))
+        ino = g.ino("all/x.png")
+        with pytest.RaisesExc(FileError, check=lambda e: e.errno == errno.ESTALE):
+            await g.tree.open(ino, os.O_WRONLY | os.O_TRUNC)
+        assert g.ino("2019/x.png") == ino  # it asks again, for the name that it has
+        handle = await g.tree.open(ino, os.O_WRONLY | os.O_TRUNC)
+        handle.write(0, picture(20))
+        await handle.flush()
+        await handle.release()
+        assert await g.read("2019/x.png") == picture(20)
+        assert g.names("all") == ["x.png"]
+
+    run(tmp_path, script)
+
+
+def test_removing_what_is_being_written_over_a_name_removes_that(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("2019")
+        await g.write("2019/x.png", picture(200))
+        handle = await g.open("all/x.png", os.O_WRONLY | os.O_TRUNC)
+        handle.write(0, b"half")
+        g.rm("all/x.png")
+        await handle.flush()
+        await handle.release()
+        assert await g.read("2019/x.png") == picture(200)
+        assert len(g.names("all")) == 1
+
+    run(tmp_path, script)
+
+
+# -- by renaming ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("temporary", [".x.png.AbC123", "x.png_exiftool_tmp", "new.png"])
+def test_a_new_file_renamed_over_a_photo_in_a_view_leaves_both(
+    tmp_path: Path, temporary: str
+) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("2019")
+        await g.write("2019/x.png", picture(200))
+        await g.gallery.wait("recognised", 20)
+        await save(g, "all/x.png", picture(20), temporary)
+        assert await g.read("all/x.png") == picture(20)
+        assert await g.read("2019/x.png") == picture(200)
+        assert len(g.names("all")) == 2
+        await g.gallery.wait("recognised", 20)
+        assert await g.read("all/x.png") == picture(20)
+        assert len(g.names("all")) == 2
+
+    run(tmp_path, script)
+
+
+def test_a_known_photo_renamed_over_another_in_a_view_only_gains(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        for tag in ("one", "two"):
+            g.mkdir(f"tags/{tag}")
+        await g.write("tags/one/a.png", picture(200))
+        await g.write("tags/two/b.png", picture(20))
+        await g.gallery.wait("recognised", 20)
+        g.tree.acting(77)
+        g.mv("tags/one/a.png", "tags/two/b.png")
+        assert g.names("tags/two") == ["a.png", "b.png"]
+        assert await g.read("tags/two/b.png") == picture(20)
+        g.mv("all/a.png", "all/b.png")
+        assert g.names("all") == ["a.png", "b.png"]
+        g.mkdir("2019")
+        await g.write("2019/c.png", picture(90))
+        g.mv("2019/c.png", "tags/two/b.png")
+        assert g.names("tags/two") == ["a.png", "b.png", "c.png"]
+        assert await g.read("all/b.png") == picture(20)
+        assert g.names("2019") == ["c.png"]
+
+    run(tmp_path, script)
+
+
+def test_a_photo_that_is_known_keeps_its_name_when_a_copy_of_it_arrives(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        await g.write("all/a.png", picture(200))
+        await g.gallery.wait("recognised", 20)
+        g.mkdir("tags/best")
+        await save(g, "tags/best/z.png", picture(200), ".z.png.AbC123")
+        assert g.names("tags/best") == ["a.png"]
+        assert await g.read("tags/best/z.png") == picture(200)
+
+    run(tmp_path, script)
+
+
+# -- edits ------------------------------------------------------------------------------------
+
+
+async def edit(g: Folder, path: str, data: bytes, at: int = 0) -> None:
+    """Open for writing without truncation and write."""
+    handle = await g.open(path, os.O_RDWR)
+    handle.write(at, data)
+    await handle.flush()
+    await handle.release()
+
+
+def over(g: Folder, path: str) -> str | None:
+    """Return the view name of what a file was written over, as it is remembered."""
+    _, ident = g.gallery.state.tables.inode_owner(g.ino(path)) or (0, b"")
+    file = g.gallery.state.file(FileId(ident))
+    assert file is not None
+    content = file.regs.get(Field.WRITTEN_OVER)
+    if content is None:
+        return None
+    found = g.gallery.state.photos.get(content)
+    assert found is not None
+    return None if found.name is None else os.fsdecode(found.name)
+
+
+def test_an_edit_through_a_tag_shows_the_new_bytes_at_once_whatever_twins_keep(
+    tmp_path: Path,
+) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("a")
+        g.mkdir("b")
+        await g.write("a/x.png", picture(200))
+        await g.write("b/x.png", picture(200))
+        await g.gallery.wait("recognised", 20)
+        await edit(g, "tags/dog/x.png", b"more", len(picture(200)))
+        assert await g.read("tags/dog/x.png") == picture(200) + b"more"
+        await g.gallery.wait("recognised", 20)
+        assert await g.read("tags/dog/x.png") == picture(200) + b"more"
+        assert await g.read("all/x.png") == picture(200) + b"more"
+        assert await g.read("a/x.png") == picture(200) + b"more"
+        assert await g.read("b/x.png") == picture(200)
+        assert len(g.names("tags/dog")) == 2
+
+    run(tmp_path, script)
+
+
+def test_an_edited_photo_is_found_where_it_was_opened_before_it_is_looked_at(
+    tmp_path: Path,
+) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("a")
+        await g.write("a/x.png", picture(200))
+        await g.gallery.wait("recognised", 20)
+        g.mv("all/x.png", "all/sunset.png")
+        g.tree.set_attr(g.ino("tags/dog/sunset.png"), 0o600, 7)
+        await edit(g, "tags/dog/sunset.png", b"more", len(picture(200)))
+        assert await g.read("tags/dog/sunset.png") == picture(200) + b"more"
+        await g.gallery.wait("recognised", 20)
+        assert g.names("all") == g.names("tags/dog") == ["sunset.png"]
+        assert g.names("a") == g.names("trash") == ["x.png"]
+        assert g.tree.attr(g.ino("a/x.png")).mode == 0o600
+
+    run(tmp_path, script)
+
+
+def test_an_edit_takes_tags_along_and_an_overwrite_waits_to_be_compared(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("tags/best")
+        g.mkdir("a")
+        await g.write("a/x.png", picture(200))
+        await g.write("a/y.png", picture(90))
+        for name in ("x.png", "y.png"):
+            g.ln(f"a/{name}", f"tags/best/{name}")
+        await edit(g, "a/x.png", b"more", len(picture(200)))
+        await g.write("a/y.png", picture(91))
+        await g.gallery.wait("recognised", 20)
+        assert await g.read("tags/best/x.png") == picture(200) + b"more"
+
+    run(tmp_path, script)
