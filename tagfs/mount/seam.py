@@ -104,7 +104,7 @@ class Tree(Protocol):
         """Change mode or modification time."""
 
     async def open(self, ino: int, flags: int) -> Opened:
-        """Open a file; ``flags`` as for open(2)."""
+        """Open a file; ``flags`` as for open(2). ESTALE has the kernel look the name up again."""
 
     async def truncate(self, ino: int, size: int) -> Attr:
         """Cut or extend a file that the caller has not opened."""

@@ -8,6 +8,7 @@ from tagfs.catalog.state import SAID, State
 from tagfs.model import ContentId, Word
 from tagfs.vault.ops import Entity, Field, Op, SetRegister, SetWord
 
+
 def words(state: State, old: PhotoRecord, new: ContentId) -> list[Op]:
     """Give a content what the user said about another, where nothing was said about it yet."""
     there = state.photos.get(new)

@@ -79,6 +79,27 @@ def restore(file: FileRecord) -> list[Op]:
     return ops
 
 
+def opposite(state: State, ops: Iterable[Op]) -> list[Op]:
+    """Return what takes back a removal that is not done yet: entries, words and registers."""
+    back: list[Op] = []
+    for op in ops:
+        match op:
+            case RemoveEntry():
+                back.append(AddEntry(op.folder, op.name, op.file))
+            case SetRegister(entity=Entity.FILE, field=Field.TRASHED):
+                back.append(set_file(FileId(op.id), Field.TRASHED, None))
+            case SetRegister(entity=Entity.PHOTO):
+                value, _ = state.register(op.entity, op.id, op.field)
+                if value is None and op.field is Field.FAVOURITE:
+                    value = False
+                back.append(SetRegister(op.entity, op.id, op.field, value))
+            case SetWord() if len(op.photo) == 32:
+                photo = state.photos.get(ContentId(op.photo))
+                said = photo.words.get(op.tag) if photo else None
+                back.append(SetWord(op.photo, op.tag, said[0] if said else Word.UNSET))
+    return back
+
+
 def say(file: FileRecord, tags: Iterable[TagId], word: Word) -> list[Op]:
     """Say the user's word on a file: on its content where it has one."""
     subject = file.content[0] if file.content is not None else file.id

@@ -67,6 +67,11 @@ class Bulks:
         if act.photos > SMALL and act.through_views * SHARE > act.photos:
             self._refuse(act, "A deletion that reached a quarter of the gallery was stopped.")
 
+    def took_back(self, pid: int) -> None:
+        """A removal from a view was only the beginning of writing something else there."""
+        act = self._act(pid)
+        act.through_views = max(0, act.through_views - 1)
+
     def _act(self, pid: int) -> _Act:
         now = self._monotonic()
         act = self._acts.get(pid)

@@ -15,7 +15,7 @@ from tagfs.vault.ops import AddEntry, Entity, Field, Op, SetRegister
 from tagfs.views import acts
 from tagfs.views.nodes import Directory, FileNode, Node, OwnFolder, Spot, View
 from tagfs.views.overwriting import Overwriting
-from tagfs.views.traces import Door, Traces
+from tagfs.views.traces import Away, Door, Traces
 
 
 class Moves:
@@ -128,24 +128,41 @@ class Moves:
         if isinstance(there, FileNode):
             old: FileId | None = there.file
         else:
-            old = self._traces.had(target, new_name)
+            away = self._traces.taken(target, new_name)
+            old = None if away is None else away.door.file
         if old is None or old == file.id:
             return []
         where = source if isinstance(source, Spot) else None
         if not self._overwriting.is_new(file, name, where):
             return []
-        return self._overwriting.instead(self._state.file(old), file.id)
+        return self._overwriting.instead(self._state.file(old), file.id, target)
 
     def created(self, file: FileId, where: Directory, name: bytes) -> list[Op]:
         """Say what a new file stands in place of, when its name was just taken from another."""
         self._traces.made(file)
-        old = self._traces.had(where, name)
-        return [] if old is None else self._overwriting.instead(self._state.file(old), file)
+        away = self._traces.taken(where, name)
+        if away is None:
+            return []
+        old = self._state.file(away.door.file)
+        return [*away.back, *self._overwriting.instead(old, file, where)]
 
     def moved(self, file: FileId, source: Directory, name: bytes, target: Directory) -> None:
         """Remember that a program took a name from a file, and may write another under it."""
         if source == target:
-            self._traces.renamed_away(Door(file, source, name))
+            self._traces.took(Away(Door(file, source, name)))
+
+    def removing(self, file: FileRecord, where: Directory, name: bytes, ops: list[Op]) -> None:
+        """Remember what a removal is about to do.
+
+        ``cp -a``, ``tar`` and others remove what they write over, and in a view that must not
+        harm the photo that has the name: when the same program writes another, it is taken back.
+        """
+        back: list[Op] = []
+        if isinstance(where, Spot):
+            if where.view == "trash" or not self._overwriting.gives_way(file):
+                return
+            back = acts.opposite(self._state, ops) + self._overwriting.make_way(file, name)
+        self._traces.took(Away(Door(file.id, where, name), tuple(back)))
 
     def _discard(self, file: FileRecord, source: Directory, name: bytes) -> list[Op]:
         """Delete what was moved into the trash: an entry, or the whole photo from a view."""

@@ -11,7 +11,7 @@ from tagfs.pipeline import inheriting
 from tagfs.pipeline.names import looks_temporary
 from tagfs.vault.ops import Field, Op
 from tagfs.views import acts
-from tagfs.views.nodes import Directory
+from tagfs.views.nodes import Directory, OwnFolder
 from tagfs.views.traces import Traces
 
 
@@ -99,9 +99,13 @@ class Overwriting:
         photo = self._state.photos.get(shown.photo)
         return [] if photo is None else [inheriting.aside(photo, name)]
 
-    def instead(self, old: FileRecord | None, new: FileId) -> list[Op]:
-        """Tell a new file which one it was written in place of."""
-        over = None if old is None else inheriting.origin(self._state, old)
+    def instead(self, old: FileRecord | None, new: FileId, where: Directory) -> list[Op]:
+        """Tell a new file in place of which one it was written."""
+        if old is None or old.content is None:
+            return []
+        over: ContentId | None = old.content[0]
+        if isinstance(where, OwnFolder):  # where the old one will not be looked at any more
+            over = inheriting.origin(self._state, old)
         return [] if over is None else [acts.set_file(new, Field.WRITTEN_OVER, over)]
 
 

@@ -1,9 +1,10 @@
 """New files under names that photos have in views, before anything was written to them.
 
-A program that opens a photo in a view to empty it (``cp``, ``>``) is told that the name is stale.
-The kernel then looks the name up once more, is given a new file under it, and opens that: the
-photo keeps its inode, its bytes and its pages. The new file is journalled together with the first
-bytes that are flushed, so that a crash before leaves the gallery as it was.
+FUSE tells which inode a program opens, not by which name, and the kernel remembers names for a
+while. So whoever opens a photo to empty it (``cp``, ``>``) is told that the name is stale. The
+kernel then looks it up once more. In an own folder that finds the photo, which is overwritten. In
+a view it finds a new file, and the photo keeps its inode, its bytes and its pages. The new file is
+journalled together with the first bytes that are flushed: a crash before leaves all as it was.
 """
 
 from __future__ import annotations
@@ -42,7 +43,6 @@ class Pending:
     record: FileRecord
     where: Spot
     name: bytes
-    over: FileId  # what has the name
     until: float  # when it is forgotten, unless somebody has it open
     coming: Callable[[Pending, Content | None], list[Op]]
     handles: int = 0
@@ -50,6 +50,14 @@ class Pending:
     def operations(self, content: Content | None) -> list[Op]:
         """Return what its coming means."""
         return self.coming(self, content)
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A file whose name a process is looking up again, and what it finds there in a view."""
+
+    file: FileId
+    pending: Pending | None = None
 
 
 class Pendings:
@@ -72,7 +80,7 @@ class Pendings:
         self._traces = traces
         self._monotonic = monotonic
         self._clock = Clock(ledger.now_ms)
-        self._asked: Latest[int, Pending] = Latest(MOST)  # by process: what it is to find
+        self._asked: Latest[int, _Asked] = Latest(MOST)  # by process
         self._found: dict[tuple[Spot, bytes], Pending] = {}  # opened: everybody finds it
         self._by_file: dict[FileId, Pending] = {}
         self._edited: Latest[tuple[Spot, bytes], tuple[FileId, float]] = Latest()
@@ -82,8 +90,9 @@ class Pendings:
     def at(self, where: Spot, name: bytes) -> Node | None:
         """Return the pending file that a name means to the caller."""
         asked = self._asked.get(self._traces.caller)
-        if asked is not None and (asked.where, asked.name) == (where, name) and self._lasts(asked):
-            return FileNode(asked.record.id)
+        pending = None if asked is None else asked.pending
+        if pending and (pending.where, pending.name) == (where, name) and self._lasts(pending):
+            return FileNode(pending.record.id)
         found = self._found.get((where, name)) if self._found else None
         if found is None or not self._lasts(found):
             return None
@@ -110,12 +119,19 @@ class Pendings:
         found.record.regs.write(field, value, self._stamp())
         return True
 
-    def looked_up(self, door: Door) -> None:
-        """The caller resolved a name to a file."""
-        self._traces.looked_up(door)
+    def looked_up(self, door: Door) -> FileId:
+        """The caller resolved a name to a file. Returns which file it is given for it.
+
+        Raises what the view says to a new file.
+        """
         asked = self._asked.get(self._traces.caller)
-        if asked is not None and asked.record.id != door.file:
-            self._forget(asked)  # it was another name of that inode after all
+        if asked is not None and asked.file == door.file and isinstance(door.where, Spot):
+            asked.pending = self._begin(door)
+            door = Door(asked.pending.record.id, door.where, door.name)
+        elif asked is not None and asked.file != door.file and asked.pending is None:
+            self._asked.pop(self._traces.caller)
+        self._traces.looked_up(door)
+        return door.file
 
     # -- opening -----------------------------------------------------------------------------
 
@@ -125,7 +141,6 @@ class Pendings:
         Returns the name in a view by which it is edited. Raises FileError(ESTALE) when the name
         is to be looked up again, and what the view says to a new file.
         """
-        door = self._traces.door(file.id)
         asked = self._asked.pop(self._traces.caller)
         pending = self._by_file.get(file.id)
         if pending is not None and self._lasts(pending):
@@ -135,15 +150,16 @@ class Pendings:
             kept = self._files.size_and_mtime(file)[0] > 0
         else:
             kept = self._overwriting.gives_way(file)
+        if emptied:
+            if not kept or (asked is not None and asked.file == file.id):
+                return None  # nothing to be kept, or looked up in an own folder, or by no name
+            self._asked.set(self._traces.caller, _Asked(file.id))
+            raise FileError(errno.ESTALE)
+        door = self._traces.door(file.id)
         if door is None or isinstance(door.where, OwnFolder):
             return None
-        if not emptied:
-            self._edited.set((door.where, door.name), (file.id, self._monotonic() + EDITED))
-            return door.name
-        if not kept or (asked is not None and asked.over == file.id):
-            return None  # nothing to be kept, or the kernel did not look again
-        self._asked.set(self._traces.caller, self._begin(door, file))
-        raise FileError(errno.ESTALE)
+        self._edited.set((door.where, door.name), (file.id, self._monotonic() + EDITED))
+        return door.name
 
     def opened(self, file: FileId) -> Callable[[], None] | None:
         """Somebody has a file open now. Returns what is to be called when it is let go."""
@@ -174,17 +190,19 @@ class Pendings:
         """It was journalled."""
         self._files.forget_arrival(file)
 
-    def _begin(self, door: Door, over: FileRecord) -> Pending:
+    def _begin(self, door: Door) -> Pending:
         assert isinstance(door.where, Spot)
+        over = self._state.file(door.file) or self.record(door.file)
+        mode = 0o644 if over is None else over.mode
         file = FileId(random_id())
         self._views[door.where.view].create(door.where.path, file)  # may it be here at all?
         ino = self._state.tables.claim_inode(FILE, file)
         record = FileRecord(file, ino, self._stamp().hlc)
         record.entries[UNFILED, door.name] = []
-        record.regs.write(Field.MODE, over.mode, self._stamp())
+        record.regs.write(Field.MODE, mode, self._stamp())
         record.regs.write(Field.MTIME, self._now_ns(), self._stamp())
         until = self._monotonic() + LOOK_AGAIN
-        pending = Pending(record, door.where, door.name, over.id, until, self._coming)
+        pending = Pending(record, door.where, door.name, until, self._coming)
         self._by_file[file] = pending
         if len(self._by_file) > MOST:
             for other in list(self._by_file.values()):
@@ -224,8 +242,6 @@ class Pendings:
         self._by_file.pop(pending.record.id, None)
         if self._found.get((pending.where, pending.name)) is pending:
             del self._found[pending.where, pending.name]
-        if self._asked.get(self._traces.caller) is pending:
-            self._asked.pop(self._traces.caller)
 
     def _stamp(self) -> Stamp:
         return Stamp(self._clock.tick(), DeviceId(bytes(16)))

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from tagfs.model import FileId
+from tagfs.vault.ops import Op
 from tagfs.views.nodes import Directory
 
 AWAY = 2.0
-"""Seconds in which a program that renamed a file away writes the new one (exiftool, vim)."""
+"""Seconds in which a program that renamed or removed a file writes its next (exiftool, cp -a)."""
 MADE = 60.0
 """Seconds in which a program renames the file that it made over the one that it saves."""
 KEPT = 1024
@@ -59,8 +60,16 @@ class Door:
     name: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Away:
+    """A name that was taken from a file, by a rename or a removal."""
+
+    door: Door
+    back: tuple[Op, ...] = ()  # what takes the removal back and leaves the name to another
+
+
 class Traces:
-    """Names looked up, files made and renamed away, by the process that is being answered."""
+    """Names looked up, files made and names taken, by the process that is being answered."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -68,7 +77,7 @@ class Traces:
         """The process whose call is being answered; 0 is nobody in particular."""
         self._doors: Latest[int, Door] = Latest()
         self._made: Latest[FileId, tuple[int, float]] = Latest()
-        self._away: Latest[int, tuple[Door, float]] = Latest()
+        self._away: Latest[int, tuple[Away, float]] = Latest()
 
     def looked_up(self, door: Door) -> None:
         """The caller resolved a name to a file."""
@@ -88,13 +97,14 @@ class Traces:
         maker, at = self._made.get(file) or (-1, 0.0)
         return maker == self.caller and self._monotonic() - at < MADE
 
-    def renamed_away(self, door: Door) -> None:
-        """The caller took this name from a file."""
-        self._away.set(self.caller, (door, self._monotonic()))
+    def took(self, away: Away) -> None:
+        """The caller took a name from a file."""
+        self._away.set(self.caller, (away, self._monotonic()))
 
-    def had(self, where: Directory, name: bytes) -> FileId | None:
-        """Return the file from which the caller has just taken this name."""
-        found = self._away.get(self.caller)
-        if found is None or (found[0].where, found[0].name) != (where, name):
+    def taken(self, where: Directory, name: bytes) -> Away | None:
+        """Return what the caller has just taken this name from; once."""
+        away, at = self._away.get(self.caller) or (None, 0.0)
+        if away is None or (away.door.where, away.door.name) != (where, name):
             return None
-        return found[0].file if self._monotonic() - found[1] < AWAY else None
+        self._away.pop(self.caller)
+        return away if self._monotonic() - at < AWAY else None

@@ -97,10 +97,9 @@ class Tree:
         """Resolve one name in a directory; ENOENT when nothing stands there."""
         where = self._resolver.directory(parent)
         node = self._resolver.child(where, name)
-        attr = self._inodes.attr(node, volatile=isinstance(where, Spot))
         if isinstance(node, FileNode):
-            self._pendings.looked_up(Door(node.file, where, name))
-        return attr
+            node = FileNode(self._pendings.looked_up(Door(node.file, where, name)))
+        return self._inodes.attr(node, volatile=isinstance(where, Spot))
 
     def parent(self, ino: int) -> int:
         """Return the inode of the directory above a directory."""
@@ -137,8 +136,11 @@ class Tree:
         else:
             ops += self._views[where.view].create(where.path, file)
             ops.append(AddEntry(UNFILED, name, file))
-        self._commit(ops + self._moves.created(file, where, name))
-        return self._inodes.attr(FileNode(file))
+        instead = self._moves.created(file, where, name)
+        if instead and isinstance(where, Spot):
+            self._bulks.took_back(self._traces.caller)
+        self._commit([*instead, *ops])
+        return self._inodes.attr(FileNode(file), volatile=isinstance(where, Spot))
 
     def symlink(self, parent: int, name: bytes, target: bytes) -> Attr:
         """Make a symbolic link in an own folder."""
@@ -185,14 +187,16 @@ class Tree:
         if isinstance(where, Spot) and where.view == "trash":
             raise not_permitted("Move files into trash/ to delete them.")
         self._commit(acts.restore(file) + self._moves.bring(file, where, name))
-        return self._inodes.attr(FileNode(file.id))
+        return self._inodes.attr(FileNode(file.id), volatile=isinstance(where, Spot))
 
     def unlink(self, parent: int, name: bytes) -> None:
         """Remove a file from a place; what that means is the place's business."""
         where = self._resolver.directory(parent)
         file = self._land(self._resolver.entry(where, name))
         self._bulks.removing(self._traces.caller, where.view if isinstance(where, Spot) else None)
-        self._commit(self._moves.take(file, where, name))
+        ops = self._moves.take(file, where, name)
+        self._moves.removing(file, where, name, ops)
+        self._commit(ops)
 
     def rmdir(self, parent: int, name: bytes) -> None:
         """Remove an empty folder, or what it stands for in a view."""
@@ -275,7 +279,7 @@ class Tree:
 
     def set_xattr(self, ino: int, name: bytes, value: bytes) -> None:
         """Write an extended attribute, which may be the user's word on tags."""
-        node, copied = self._inodes.node(ino), mirrors(self._caller)
+        node, copied = self._inodes.node(ino), mirrors(self._traces.caller)
         self._commit(self._attributes.set(node, name, value, copied))
 
     def remove_xattr(self, ino: int, name: bytes) -> None:
