@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 
 from tagfs import __version__
-from tagfs.cli import asking, doctor, exporting, importing, models, mounting, vaults
+from tagfs.cli import asking, doctor, exporting, importing, models, mounting, tagging, vaults
 from tagfs.cli.paths import log_file
 from tagfs.errors import TagfsError, Unfinished, Usage
 from tagfs.mount.daemon import harden
@@ -42,6 +42,7 @@ for command in (
     importing.import_,
     exporting.export,
     asking.search,
+    tagging.tag,
     asking.verify,
     doctor.doctor,
     models.models,
@@ -58,6 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status. Nothing is raised, whatever happens."""
+    try:
+        os.getcwd()
+    except OSError:
+        _say("The directory that this was started in is gone; change to another one first.")
+        return 1
     try:
         done = tagfs.main(arguments, prog_name="tagfs", standalone_mode=False)
         sys.stdout.flush()

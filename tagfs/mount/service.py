@@ -9,6 +9,7 @@ from pathlib import Path
 import trio
 
 from tagfs.errors import Integrity, Usage
+from tagfs.mount import tagging
 from tagfs.mount.messages import Call, Progress
 from tagfs.pipeline.exporting import export
 from tagfs.pipeline.gallery import Gallery
@@ -40,6 +41,8 @@ class Service:
             "passwd": self._passwd,
             "doctor": self._doctor,
             "export": self._export,
+            "tag": self._tag,
+            "why": self._why,
         }
 
     async def answer(self, call: Call, progress: Progress) -> object:
@@ -85,6 +88,12 @@ class Service:
             plan = await exports.everything(state, sidecars)
         report = await export(self.gallery, plan, Path(call.text("dest")), progress)
         return report.as_json()
+
+    async def _tag(self, call: Call, progress: Progress) -> object:
+        return await tagging.tag(self.gallery, self.tree, call)
+
+    async def _why(self, call: Call, progress: Progress) -> object:
+        return await tagging.explain(self.gallery, self.tree, call)
 
     async def _passwd(self, call: Call, progress: Progress) -> object:
         vault = self.gallery.vault

@@ -46,6 +46,10 @@ class Inodes:
         self._times[spot] = self._now_ns()
         return spot.ino in self._known
 
+    def is_known(self, spot: Spot) -> bool:
+        """Whether the kernel may refer to a view directory."""
+        return spot.ino in self._known
+
     def record(self, file: FileId) -> FileRecord:
         """Return a file's record; raises FileError(ESTALE) for one that is gone."""
         record = self._state.file(file) or self._pending(file)

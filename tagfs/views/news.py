@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from tagfs.catalog.state import Change, EntryChanged, FileChanged, State
 from tagfs.model import UNFILED
 from tagfs.views.inodes import Inodes
-from tagfs.views.nodes import OwnFolder, View
+from tagfs.views.nodes import OwnFolder, Spot, View
 
 Listener = Callable[[int, bytes | None], None]
 """``(directory, name)`` for an entry, ``(inode, None)`` for attributes."""
@@ -32,7 +32,7 @@ class News:
             for view in self._views:
                 for spot, name in view.touched(change):
                     if self._inodes.touch(spot):
-                        self.tell(spot.ino, name)
+                        self.tell(spot.ino, None if self._stands(view, spot, name) else name)
             if by_user:
                 continue
             if isinstance(change, EntryChanged) and change.folder != UNFILED:
@@ -41,6 +41,15 @@ class News:
                 file = self._state.file(change.file)
                 if file is not None:
                     self.tell(file.ino, None)
+
+    def _stands(self, view: View, spot: Spot, name: bytes | None) -> bool:
+        """Whether a name is a directory's that the kernel has right.
+
+        It must not be told to forget that one: whoever works in it would find that the current
+        directory is gone. That a name is absent is not remembered in views.
+        """
+        node = None if name is None else view.look_up(spot.path, name)
+        return isinstance(node, Spot) and self._inodes.is_known(node)
 
     def tell(self, ino: int, name: bytes | None) -> None:
         """Tell of one entry, or of the attributes of one inode."""

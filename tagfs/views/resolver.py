@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tagfs.catalog.folders import FOLDER
 from tagfs.catalog.records import FileRecord
@@ -84,6 +84,15 @@ class Resolver:
         node = self.maybe(where, name)
         if node is None:
             raise no_entry()
+        return node
+
+    def follow(self, way: Iterable[bytes]) -> Node:
+        """Return what stands at the end of a way from the root; ENOENT for nothing."""
+        node: Node = OwnFolder(ROOT)
+        for name in way:
+            if not isinstance(node, OwnFolder | Spot):
+                raise FileError(errno.ENOTDIR)
+            node = self.child(node, name)
         return node
 
     def entry(self, where: Directory, name: bytes) -> FileRecord:

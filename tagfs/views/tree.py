@@ -101,6 +101,13 @@ class Tree:
             node = FileNode(self._pendings.looked_up(Door(node.file, where, name)))
         return self._inodes.attr(node, volatile=isinstance(where, Spot))
 
+    def at(self, path: bytes) -> FileRecord:
+        """Return the file at a path from the root; EISDIR for a directory, ENOENT for nothing."""
+        node = self._resolver.follow(filter(None, path.split(b"/")))
+        if not isinstance(node, FileNode):
+            raise FileError(errno.EISDIR)
+        return self._inodes.record(node.file)
+
     def parent(self, ino: int) -> int:
         """Return the inode of the directory above a directory."""
         return self._resolver.parent(ino)

@@ -94,6 +94,18 @@ def test_wrong_usage_is_status_two(arguments: list[str], tagfs: Callable[..., Re
     assert result.err
 
 
+def test_a_current_directory_that_is_gone_is_said(
+    tagfs: Callable[..., Result], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "gone").mkdir()
+    monkeypatch.chdir(home / "gone")
+    (home / "gone").rmdir()
+    result = tagfs("models")
+    monkeypatch.chdir(home)
+    assert result.status == 1
+    assert "change to another" in result.err
+
+
 def test_help_is_no_error(tagfs: Callable[..., Result]) -> None:
     assert tagfs("--help").status == tagfs("import", "-h").status == 0
     assert "tagfs" in tagfs("--version").out
