@@ -10,6 +10,7 @@ from tagfs.catalog.records import FileRecord
 from tagfs.catalog.state import State
 from tagfs.errors import FileError
 from tagfs.model import ROOT, FileId, FolderId
+from tagfs.vault.ops import Field
 from tagfs.views.nodes import ROOT_INODE, Attr, FileNode, Kind, Node, OwnFolder, Spot, Text
 
 GENERATED_MODE = 0o444
@@ -50,6 +51,10 @@ class Inodes:
         """Whether the kernel may refer to a view directory."""
         return spot.ino in self._known
 
+    def set_time(self, spot: Spot, mtime_ns: int) -> None:
+        """Show this time for a view directory until it lists something else, or is unmounted."""
+        self._times[spot] = mtime_ns
+
     def record(self, file: FileId) -> FileRecord:
         """Return a file's record; raises FileError(ESTALE) for one that is gone."""
         record = self._state.file(file) or self._pending(file)
@@ -84,7 +89,7 @@ class Inodes:
             return self._file_attr(self.record(node.file), volatile)
         if isinstance(node, OwnFolder):
             record = self._state.folders.ensure(node.folder)
-            mode = 0o700 if node.folder == ROOT else record.mode
+            mode = int(record.regs.get(Field.MODE, 0o700)) if node.folder == ROOT else record.mode
             mtime = record.mtime_ns
             return Attr(self.number(node), Kind.DIR, 0, mode, mtime, mtime, 1)
         ino = self.number(node)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from tagfs.catalog.photos import ALL
 from tagfs.catalog.records import FileRecord
 from tagfs.errors import FileError, not_permitted
-from tagfs.model import ROOT, UNFILED, FileId, FolderId, UnitId, random_id
+from tagfs.model import UNFILED, FileId, FolderId, UnitId, random_id
 from tagfs.pipeline.gallery import Gallery
 from tagfs.pipeline.open_file import FileHandle
 from tagfs.vault.ops import AddEntry, Field, Op
@@ -263,13 +263,15 @@ class Tree:
                 and not self._pendings.set(file, Field.MTIME, mtime_ns)
             ):
                 ops.append(acts.set_file(node.file, Field.MTIME, mtime_ns))
-        elif isinstance(node, OwnFolder) and node.folder != ROOT:
+        elif isinstance(node, OwnFolder):
             if mode is not None:
                 ops.append(acts.set_folder(node.folder, Field.MODE, mode & 0o7777))
             if mtime_ns is not None:
                 ops.append(acts.set_folder(node.folder, Field.MTIME, mtime_ns))
-        elif isinstance(node, Text) or (isinstance(node, Spot) and mode is not None):
+        elif isinstance(node, Text) or mode is not None:
             raise not_permitted("The views' own attributes cannot be changed.")
+        elif mtime_ns is not None:
+            self._inodes.set_time(node, mtime_ns)  # so that a second rsync has nothing to do
         if ops:
             self._commit(ops)
         return self._inodes.attr(node)
