@@ -170,7 +170,6 @@ def test_sed_i_changes_a_text_and_the_old_one_is_in_the_trash(
 # -- one of two ------------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="the name stays with the twin yet")
 def test_an_edit_through_a_tag_of_a_photo_with_a_twin_shows_at_once_and_leaves_the_twin(
     gallery: Gallery, room: Path, outside: Outside
 ) -> None:
@@ -238,7 +237,6 @@ def test_a_download_is_a_photo_once_it_has_its_name(gallery: Gallery, room: Path
     assert not [n for n in everywhere if n.endswith((".part", ".crdownload"))]
 
 
-@pytest.mark.xfail(strict=True, reason="an empty file keeps the name that was renamed over it")
 def test_a_download_into_a_tag_is_tagged(gallery: Gallery) -> None:
     (gallery / "tags/net").mkdir()
     download(gallery / "tags/net", "net.jpg", "net.jpg.crdownload", photo(480), reserve=False)

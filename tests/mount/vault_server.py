@@ -2,8 +2,8 @@
 
 FOLDER has (or gets) ``state`` and ``remote``; a state that is gone is made anew by joining. Says
 ``ready``; quick KDF; no recogniser, or that of colours.py. Lines on stdin: ``wait stored``,
-``wait recognised``, ``sync``, ``status``, ``hash``. With ``--far`` the remote is no folder of this
-machine; ``gone`` takes it away, ``gets`` tells how many objects it was asked for.
+``wait recognised``, ``sync``, ``status``, ``hash``, ``undo``. With ``--far`` the remote is no
+folder of this machine; ``gone`` takes it away, ``gets`` tells how many objects it was asked for.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ async def obey(gallery: Gallery, far: Far, line: str) -> object:
         return gallery.status().as_json()
     if word == "hash":
         return gallery.state.state_hash().hex()
+    if word == "undo":
+        return gallery.undoing.undo().text
     return "done"
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 
 from PIL import Image
 
 from tagfs.model import Analysis, Scored, TagId
 from tagfs.recognise.facts import read_facts
+from tagfs.recognise.phash import perceptual_hash
 
 Read = Callable[[int, int], Awaitable[bytes | bytearray | memoryview]]
 
@@ -53,8 +55,8 @@ class ByColour:
         image = Image.open(io.BytesIO(data))
         red = image.getpixel((0, 0))[0]  # type: ignore[index]
         tags = (Scored(DOG if red > 100 else CAT, 0.9),)
-        facts = read_facts(
-            image.getexif(), b"", size=image.size, orientation=None, now=datetime.now()
-        )
+        now = datetime.now()
+        facts = read_facts(image.getexif(), b"", size=image.size, orientation=None, now=now)
+        facts = replace(facts, phash=perceptual_hash(image))
         kind = f"image/{(image.format or '').lower()}"
         return Analysis(self.pack, kind, tags, tags, facts, b"", b"")
