@@ -8,6 +8,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import pyfuse3
 
+from tagfs.errors import FileError
 from tagfs.mount.errnos import errno_of, expected
 from tagfs.mount.log import note
 
@@ -18,6 +19,10 @@ class Acts(Protocol):
     @property
     def acting(self) -> Callable[[int], None]:
         """What is called with the id of the process whose request is being answered."""
+
+    @property
+    def refused(self) -> Callable[[FileError], None]:
+        """What is called with the error that a request is refused by."""
 
 
 S = TypeVar("S", bound=Acts)
@@ -39,8 +44,17 @@ def answered(handler: Handler[S, P, R]) -> Handler[S, P, R]:
         except pyfuse3.FUSEError:
             raise
         except Exception as error:
-            if not expected(error):
-                note(f"{handler.__name__} failed", error)
+            _take_note(handler.__name__, self, error)
             raise pyfuse3.FUSEError(errno_of(error)) from None
 
     return answer
+
+
+def _take_note(what: str, acts: Acts, error: Exception) -> None:
+    if not expected(error):
+        note(f"{what} failed", error)
+    elif isinstance(error, FileError):
+        try:
+            acts.refused(error)
+        except Exception as worse:
+            note("Telling of a refusal failed", worse)

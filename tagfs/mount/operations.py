@@ -18,14 +18,10 @@ from tagfs.mount.inodes import Inodes
 from tagfs.mount.log import note
 from tagfs.mount.patience import Patience
 from tagfs.mount.seam import Attributed, Bytes, Opened, Sync, Tree
+from tagfs.views.desktop import is_probed
 
 BLOCK = 4096
 """Unit of statfs, bytes."""
-PROBED = frozenset(
-    {b"autorun.inf", b"desktop.ini", b"Desktop.ini", b"folder.jpg", b"Thumbs.db", b"lost+found"}
-)
-"""Names that desktops look for everywhere; with names that begin with a dot, their absence is
-remembered by the kernel."""
 NEVER_HERE = (b"security.", b"trusted.", b"system.")
 """Extended attributes of other people's: ``write`` asks for security.capability each time."""
 
@@ -53,10 +49,11 @@ class Operations(pyfuse3.Operations):
         super().__init__()
         self._tree = tree
         self.acting = tree.acting
+        self.refused = tree.refused
         self._sync = sync
         self._changed = changed
         self._xattrs = xattrs
-        self._attributed = cast(Attributed, tree) if hasattr(tree, "xattr") else None
+        self._attributed = cast(Attributed | None, getattr(tree, "marks", None))
         self._patience = patience or Patience()
         self._shown = Shown()
         self._handles = Handles()
@@ -80,7 +77,7 @@ class Operations(pyfuse3.Operations):
             try:
                 attr = self._tree.look_up(parent, name)
             except FileError as error:
-                if error.errno == errno.ENOENT and (name[:1] == b"." or name in PROBED):
+                if error.errno == errno.ENOENT and is_probed(name):
                     return self._shown.absent
                 raise
         self._inodes.looked_up(attr.ino)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Protocol
 
+from tagfs.errors import FileError
 from tagfs.views.nodes import Attr
 
 Bytes = bytes | bytearray | memoryview
@@ -58,6 +59,9 @@ class Tree(Protocol):
 
     def acting(self, pid: int) -> None:
         """Whose calls follow, until another process is named."""
+
+    def refused(self, error: FileError) -> None:
+        """A program is answered with this error, of which the kernel passes on the number only."""
 
     def attr(self, ino: int) -> Attr:
         """Return what ``stat`` shows of an inode."""
@@ -117,7 +121,7 @@ class Tree(Protocol):
 
 
 class Attributed(Protocol):
-    """A tree that also has extended attributes; one that has none need not be this."""
+    """Extended attributes: what a tree that has any holds as ``marks``."""
 
     def xattr(self, ino: int, name: bytes) -> bytes | None:
         """Return the value, None for an attribute that is not there."""

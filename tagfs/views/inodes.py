@@ -11,7 +11,8 @@ from tagfs.catalog.state import State
 from tagfs.errors import FileError
 from tagfs.model import ROOT, FileId, FolderId
 from tagfs.vault.ops import Field
-from tagfs.views.nodes import ROOT_INODE, Attr, FileNode, Kind, Node, OwnFolder, Spot, Text
+from tagfs.views.junk import Junk
+from tagfs.views.nodes import ROOT_INODE, Attr, FileNode, Kind, Node, OwnFolder, Scrap, Spot, Text
 
 GENERATED_MODE = 0o444
 
@@ -27,6 +28,7 @@ class Inodes:
         text: Callable[[Text], bytes],
         now_ns: Callable[[], int],
         pending: Callable[[FileId], FileRecord | None],
+        junk: Junk,
     ) -> None:
         """``pending`` tells of files that are not journalled yet."""
         self._state = state
@@ -34,8 +36,9 @@ class Inodes:
         self._size_and_mtime = size_and_mtime
         self._text = text
         self._now_ns = now_ns
+        self._junk = junk
         self._since = now_ns()
-        self._known: dict[int, Spot | Text] = {}
+        self._known: dict[int, Spot | Text | Scrap] = {}
         self._times: dict[Spot, int] = {}
 
     def forget(self, ino: int) -> None:
@@ -96,8 +99,10 @@ class Inodes:
         if isinstance(node, Spot):
             when = self._times.get(node, self._since)
             return Attr(ino, Kind.DIR, 0, 0o755, when, when, 1)
+        if isinstance(node, Scrap):
+            return self._junk.attr(node)
         size = len(self._text(node))
-        now = self._now_ns()
+        now = self._now_ns() if size else self._since
         return Attr(ino, Kind.FILE, size, GENERATED_MODE, now, now, 1, volatile=True)
 
     def _file_attr(self, file: FileRecord, volatile: bool) -> Attr:

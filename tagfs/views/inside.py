@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 
 from tagfs.catalog.records import FileRecord
 from tagfs.catalog.state import Change
 from tagfs.errors import not_permitted
 from tagfs.model import FileId
 from tagfs.vault.ops import Op
+from tagfs.views.desktop import MARKERS
 from tagfs.views.nodes import Line, Node, Spot, Text
 
 NAMES = (b"status", b"status.json", b"events", b"events.json")
@@ -30,12 +32,14 @@ class Inside:
 
     def text(self, node: Text) -> bytes:
         """Return what reading this text gives now."""
+        if node.name.encode() in MARKERS:
+            return b""
         if node.name == "status":
             return "".join(f"{k}: {_plain(v)}\n" for k, v in self._report().items()).encode()
         if node.name == "status.json":
             return json.dumps(self._report(), indent=1).encode() + b"\n"
         if node.name == "events":
-            return "".join(f"{e['time']} {e['text']}\n" for e in self._events()).encode()
+            return "".join(map(_told, self._events())).encode()
         return json.dumps(list(self._events()), indent=1).encode() + b"\n"
 
     def lines(self, path: tuple[str, ...], start: int) -> Iterator[Line]:
@@ -80,6 +84,12 @@ class Inside:
 
 
 _READ_ONLY = "Nothing can be changed inside .tagfs/."
+
+
+def _told(event: Mapping[str, object]) -> str:
+    """Return an event as a line: local time with its offset, and the text."""
+    when = datetime.fromtimestamp(float(str(event["time"]))).astimezone()
+    return f"{when.isoformat(timespec='seconds')} {event['text']}\n"
 
 
 def _plain(value: object) -> str:

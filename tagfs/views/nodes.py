@@ -82,8 +82,20 @@ class Text:
         return Spot("text:" + self.name).ino
 
 
+@dataclass(frozen=True, slots=True)
+class Scrap:
+    """A file that a file manager left in a view, in memory only (junk.py)."""
+
+    number: int
+
+    @property
+    def ino(self) -> int:
+        """Apart from the numbers of files and of views."""
+        return 0b11 << 61 | self.number
+
+
 Directory = OwnFolder | Spot
-Node = Directory | FileNode | Text
+Node = Directory | FileNode | Text | Scrap
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,9 @@ from tagfs.catalog.state import State
 from tagfs.errors import FileError, no_entry, not_permitted
 from tagfs.model import MAX_NAME, ROOT, FileId, FolderId
 from tagfs.pipeline.names import RESERVED
+from tagfs.views.desktop import MARKERS
 from tagfs.views.inodes import Inodes
+from tagfs.views.junk import Junk
 from tagfs.views.nodes import (
     ROOT_INODE,
     Attr,
@@ -20,6 +22,7 @@ from tagfs.views.nodes import (
     FileNode,
     Node,
     OwnFolder,
+    Scrap,
     Spot,
     Text,
     View,
@@ -44,12 +47,14 @@ class Resolver:
         views: Mapping[str, View],
         shown: Sequence[str],
         pendings: Pendings,
+        junk: Junk,
     ) -> None:
         self._pendings = pendings
         self._state = state
         self._inodes = inodes
         self._views = views
         self._shown = [name.encode() for name in shown]
+        self._junk = junk
 
     def directory(self, ino: int) -> Directory:
         """Return the directory of an inode; ENOTDIR for anything else."""
@@ -65,7 +70,8 @@ class Resolver:
             if pending is not None:
                 return pending
             found = self._views[where.view].look_up(where.path, name)
-            return found or self._pendings.edited_at(where, name)
+            found = found or self._pendings.edited_at(where, name)
+            return found or self._junk.find(where, name) or self._marker(name)
         if where.folder == ROOT:
             if name in self._shown:
                 return Spot(name.decode())
@@ -73,7 +79,7 @@ class Resolver:
                 return Spot(HIDDEN.decode())
         entry = self._state.folders.look_up(where.folder, name)
         if entry is None:
-            return None
+            return self._marker(name) if where.folder == ROOT else None
         kind, ident = entry
         return OwnFolder(FolderId(ident)) if kind == FOLDER else FileNode(FileId(ident))
 
@@ -140,8 +146,8 @@ class Resolver:
         if isinstance(where, OwnFolder) and where.folder == ROOT:
             if name in RESERVED or name == HIDDEN:
                 raise not_permitted(f"The name {os.fsdecode(name)} is a view's.")
-            if name.startswith(b".Trash"):
-                raise not_permitted("Deleted files go to trash/ by themselves.")
+            if name.startswith(b".Trash"):  # file managers try it at each deletion
+                raise FileError(errno.EPERM)
         if self.maybe(where, name) is not None:
             raise FileError(errno.EEXIST)
         if (
@@ -151,9 +157,16 @@ class Resolver:
         ):
             raise no_entry()
 
+    @staticmethod
+    def _marker(name: bytes) -> Text | None:
+        """Return one of the empty files that keep indexers out, which are never listed."""
+        return Text(name.decode()) if name in MARKERS else None
+
     def _record(self, node: Node) -> FileRecord:
         if isinstance(node, FileNode):
             return self._inodes.record(node.file)
         if isinstance(node, Text):
             raise not_permitted("This text is made by tagfs.")
+        if isinstance(node, Scrap):
+            raise not_permitted("What file managers leave in a view is kept in memory only.")
         raise FileError(errno.EISDIR)

@@ -16,16 +16,28 @@ from tagfs.vault.ops import AddEntry, Field, Op
 from tagfs.views import acts
 from tagfs.views.attributes import Attributes
 from tagfs.views.bulks import Bulks
-from tagfs.views.callers import mirrors
+from tagfs.views.desktop import is_junk
 from tagfs.views.everything import Everything
 from tagfs.views.inodes import Inodes
 from tagfs.views.inside import Inside
+from tagfs.views.junk import Junk, OpenedScrap, check_no_junk
+from tagfs.views.marks import Marks
 from tagfs.views.moves import Moves
 from tagfs.views.news import News
-from tagfs.views.nodes import Attr, FileNode, OwnFolder, Spot, Text, View, check_name
+from tagfs.views.nodes import (
+    Attr,
+    FileNode,
+    OwnFolder,
+    Scrap,
+    Spot,
+    Text,
+    View,
+    check_name,
+)
 from tagfs.views.opened import Opened
 from tagfs.views.overwriting import Overwriting
 from tagfs.views.pending import Pendings
+from tagfs.views.refusals import Refusals
 from tagfs.views.resolver import Resolver
 from tagfs.views.tags import Tags
 from tagfs.views.traces import Door, Traces
@@ -58,15 +70,18 @@ class Tree:
             self._traces,
         )
         self._pendings = Pendings(self._ledger, self._files, self._views, overwriting, self._traces)
+        self._junk = Junk(self._ledger.now_ns)
         self._inodes = Inodes(
             self._state,
             self._files.size_and_mtime,
             self._inside.text,
             self._ledger.now_ns,
             self._pendings.record,
+            self._junk,
         )
+        shown = [v.name for v in views]
         self._resolver = Resolver(
-            self._state, self._inodes, self._views, [v.name for v in views], self._pendings
+            self._state, self._inodes, self._views, shown, self._pendings, self._junk
         )
         self._moves = Moves(
             self._ledger,
@@ -77,9 +92,11 @@ class Tree:
             self._traces,
         )
         self._bulks = Bulks(lambda: self._state.photos.postings.count(ALL), self._ledger.event)
-        self._attributes = Attributes(
+        attributes = Attributes(
             self._state, self._ledger.tag_named, self._inodes.record, gallery.standing
         )
+        self.marks = Marks(attributes, self._inodes, self._land, self._commit, self._traces)
+        self.refused = Refusals(self._ledger.event, self._ledger.events).refused
         self._news = News(self._state, self._inodes, self._views.values())
         self._ledger.on_changes(self._news.changed)
 
@@ -133,6 +150,8 @@ class Tree:
         """Make an empty file."""
         where = self._resolver.directory(parent)
         self._resolver.free(where, name)
+        if isinstance(where, Spot) and is_junk(name):
+            return self._inodes.attr(self._junk.create(where, name, mode))
         file = FileId(random_id())
         ops: Ops = [
             acts.set_file(file, Field.MODE, mode & 0o7777),
@@ -191,6 +210,7 @@ class Tree:
         file = self._land(self._resolver.file(ino))
         where = self._resolver.directory(parent)
         self._resolver.free(where, name)
+        check_no_junk(where, name)
         if isinstance(where, Spot) and where.view == "trash":
             raise not_permitted("Move files into trash/ to delete them.")
         self._commit(acts.restore(file) + self._moves.bring(file, where, name))
@@ -199,6 +219,9 @@ class Tree:
     def unlink(self, parent: int, name: bytes) -> None:
         """Remove a file from a place; what that means is the place's business."""
         where = self._resolver.directory(parent)
+        if isinstance(where, Spot) and isinstance(self._resolver.maybe(where, name), Scrap):
+            self._junk.remove(where, name)
+            return
         file = self._land(self._resolver.entry(where, name))
         self._bulks.removing(self._traces.caller, where.view if isinstance(where, Spot) else None)
         ops = self._moves.take(file, where, name)
@@ -209,7 +232,10 @@ class Tree:
         """Remove an empty folder, or what it stands for in a view."""
         where = self._resolver.directory(parent)
         if isinstance(where, Spot):
+            gone = self._resolver.maybe(where, name)
             self._commit(self._views[where.view].remove_dir(where.path, name))
+            if isinstance(gone, Spot):
+                self._junk.clear(gone)
             return
         node = self._resolver.child(where, name)
         if isinstance(node, Spot):
@@ -230,6 +256,10 @@ class Tree:
         there = self._resolver.maybe(target, new_name)
         if there is not None and no_replace:
             raise FileError(errno.EEXIST)
+        if isinstance(node, Scrap) and isinstance(source, Spot):
+            self._junk.move(source, name, target, new_name)
+            return
+        check_no_junk(target, new_name)
         if isinstance(node, FileNode):
             file = self._land(self._inodes.record(node.file))
             if isinstance(there, FileNode):
@@ -268,6 +298,8 @@ class Tree:
                 ops.append(acts.set_folder(node.folder, Field.MODE, mode & 0o7777))
             if mtime_ns is not None:
                 ops.append(acts.set_folder(node.folder, Field.MTIME, mtime_ns))
+        elif isinstance(node, Scrap):
+            self._junk.set_attr(node, mode, mtime_ns)
         elif isinstance(node, Text) or mode is not None:
             raise not_permitted("The views' own attributes cannot be changed.")
         elif mtime_ns is not None:
@@ -276,28 +308,9 @@ class Tree:
             self._commit(ops)
         return self._inodes.attr(node)
 
-    # -- extended attributes ---------------------------------------------------------------
-
-    def xattr(self, ino: int, name: bytes) -> bytes | None:
-        """Return an extended attribute, None for one that is not there."""
-        return self._attributes.get(self._inodes.node(ino), name)
-
-    def xattrs(self, ino: int) -> Sequence[bytes]:
-        """Return the names of the extended attributes that are listed."""
-        return self._attributes.names(self._inodes.node(ino))
-
-    def set_xattr(self, ino: int, name: bytes, value: bytes) -> None:
-        """Write an extended attribute, which may be the user's word on tags."""
-        node, copied = self._inodes.node(ino), mirrors(self._traces.caller)
-        self._commit(self._attributes.set(node, name, value, copied))
-
-    def remove_xattr(self, ino: int, name: bytes) -> None:
-        """Remove an extended attribute."""
-        self._commit(self._attributes.remove(self._inodes.node(ino), name))
-
     # -- bytes -----------------------------------------------------------------------------
 
-    async def open(self, ino: int, flags: int) -> Opened:
+    async def open(self, ino: int, flags: int) -> Opened | OpenedScrap:
         """Open a file. An edit of bytes that are not on this machine fetches them first."""
         node = self._inodes.node(ino)
         writing = flags & os.O_ACCMODE != os.O_RDONLY
@@ -305,6 +318,10 @@ class Tree:
             if writing:
                 raise FileError(errno.EACCES)
             return Opened.of_text(ino, self._inside.text(node))
+        if isinstance(node, Scrap):
+            if writing and flags & os.O_TRUNC:
+                self._junk.truncate(node, 0)
+            return self._junk.open(node)
         if not isinstance(node, FileNode):
             raise FileError(errno.EISDIR)
         record = self._inodes.record(node.file)
@@ -314,6 +331,10 @@ class Tree:
 
     async def truncate(self, ino: int, size: int) -> Attr:
         """Cut or extend a file that the caller has not opened."""
+        node = self._inodes.node(ino)
+        if isinstance(node, Scrap):
+            self._junk.truncate(node, size)
+            return self._inodes.attr(node)
         record = self._resolver.file(ino)
         handle = await self._open(record, True, size == 0)
         try:

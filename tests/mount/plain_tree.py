@@ -43,6 +43,7 @@ class PlainTree:
     def __init__(self) -> None:
         self._numbers = itertools.count(2)
         self.nodes = {ROOT: Node(ROOT, Kind.DIR, 0o755, links=1)}
+        self.marks = self  # its own extended attributes
         self.listeners = []
         self.absent: set[int] = set()
         self.opened: dict[int, int] = {}
@@ -52,6 +53,9 @@ class PlainTree:
 
     def acting(self, pid: int) -> None:
         self.caller = pid
+
+    def refused(self, error: FileError) -> None:
+        self.refusals = [*getattr(self, "refusals", []), str(error)]
 
     # -- looking -----------------------------------------------------------------------------
 

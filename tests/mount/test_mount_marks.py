@@ -1,4 +1,4 @@
-"""Tags, ratings and other attributes through the kernel, by the programs that people use."""
+"""Attributes, junk and counts through the kernel, by the programs that people use."""
 
 from __future__ import annotations
 
@@ -169,3 +169,59 @@ def test_without_attributes_the_kernel_never_asks(start_vault: Start) -> None:
     refused(errno.ENOTSUP, os.setxattr, photo, "user.xdg.tags", b"dog")
     refused(errno.ENOTSUP, os.getxattr, photo, "user.tagfs.id")
     assert does("cp", "-a", photo, photo.with_name("copy.png")) == ""
+
+
+def test_what_file_managers_leave_in_a_view_is_theirs_alone(server: Server, tmp_path: Path) -> None:
+    (server.path / "2019").mkdir()
+    (server.path / "2019" / "red.png").write_bytes(picture(200))
+    assert server.say("wait recognised") is True
+    dogs = server.path / "tags" / "dog"
+    before = server.say("hash")
+    for name in (".DS_Store", "._red.png", ".~lock.red.png#", "Thumbs.db"):
+        junk = dogs / name
+        junk.write_bytes(b"left behind")
+        with junk.open("ab") as more:
+            more.write(b", twice")
+        assert junk.read_bytes() == b"left behind, twice"
+        os.utime(junk, (5, 5))
+        assert junk.stat().st_mtime == 5
+    # KDE writes a file beside and renames it.
+    (dogs / ".directory.AbCdEf").write_bytes(b"[Dolphin]")
+    (dogs / ".directory.AbCdEf").rename(dogs / ".directory")
+    assert (dogs / ".directory").read_bytes() == b"[Dolphin]"
+    does("cp", "-r", dogs, tmp_path / "out")
+    assert names(dogs) == names(tmp_path / "out") == ["red.png"]
+    assert server.say("hash") == before
+    full = subprocess.run(
+        ["dd", "if=/dev/zero", f"of={dogs / '.hidden'}", "bs=64K", "count=17"],
+        capture_output=True,
+        text=True,
+    )
+    assert "No space left on device" in full.stderr
+    does("rm", dogs / ".hidden")
+    does("rm", "-r", dogs)
+    assert not dogs.exists()
+    assert names(server.path / "2019") == ["red.png"]
+
+
+def test_indexers_find_their_markers_and_desktops_no_folder_for_trash(server: Server) -> None:
+    for folder in (server.path, server.path / "all", server.path / "tags"):
+        for name in (".nomedia", ".trackerignore"):
+            marker = folder / name
+            assert marker.stat().st_size == 0
+            assert marker.read_bytes() == b""
+            refused(errno.EPERM, marker.unlink)
+            assert name not in names(folder)
+    for name in (".Trash", ".Trash-1000"):
+        refused(errno.ENOENT, os.stat, server.path / name)
+        refused(errno.EPERM, os.mkdir, server.path / name)
+
+
+def test_why_an_act_was_refused_can_be_read(server: Server) -> None:
+    for _ in range(3):
+        refused(errno.EPERM, os.mkdir, server.path / "all" / "folder")
+    refused(errno.EPERM, os.mkdir, server.path / ".Trash-1000")
+    events = (server.path / ".tagfs" / "events").read_text().splitlines()
+    assert [line.partition(" ")[2] for line in events] == [
+        "all/ has no folders; make the folder at the root of the gallery."
+    ]

@@ -50,15 +50,15 @@ def refused(number: int) -> pytest.RaisesExc[FileError]:
 
 
 def get(g: Folder, path: str, name: bytes = TAGS) -> bytes | None:
-    return g.tree.xattr(g.ino(path), name)
+    return g.tree.marks.xattr(g.ino(path), name)
 
 
 def put(g: Folder, path: str, value: bytes, name: bytes = TAGS) -> None:
-    g.tree.set_xattr(g.ino(path), name, value)
+    g.tree.marks.set_xattr(g.ino(path), name, value)
 
 
 def listed(g: Folder, path: str) -> list[bytes]:
-    return sorted(g.tree.xattrs(g.ino(path)))
+    return sorted(g.tree.marks.xattrs(g.ino(path)))
 
 
 async def dog(g: Folder, path: str = "2019/red.png", red: int = 200) -> None:
@@ -136,7 +136,7 @@ def test_removing_the_list_or_writing_it_empty_takes_back_yes_and_never_says_no(
     async def script(g: Folder) -> None:
         await dog(g)
         for forget in (
-            lambda: g.tree.remove_xattr(g.ino("2019/red.png"), TAGS),
+            lambda: g.tree.marks.remove_xattr(g.ino("2019/red.png"), TAGS),
             lambda: put(g, "2019/red.png", b""),
             lambda: put(g, "2019/red.png", b" , "),
         ):
@@ -181,8 +181,8 @@ def test_words_on_a_file_without_bytes_come_along_when_it_is_written(tmp_path: P
     async def script(g: Folder) -> None:
         parent, name = g.split("new.png")
         ino = g.tree.create(parent, name, 0o644).ino
-        g.tree.set_xattr(ino, TAGS, b"holiday")
-        g.tree.set_xattr(ino, RATING, b"7")
+        g.tree.marks.set_xattr(ino, TAGS, b"holiday")
+        g.tree.marks.set_xattr(ino, RATING, b"7")
         assert get(g, "new.png") == b"holiday"
         await g.write("new.png", picture(20))
         assert await g.gallery.wait("recognised", 20)
@@ -204,7 +204,7 @@ def test_copying_attributes_inside_the_gallery_makes_no_word_of_what_was_seen(
         ino = g.tree.create(*g.split("2019/copy.png"), 0o644).ino
         handle = await g.tree.open(ino, os.O_WRONLY)
         handle.write(0, picture(200))
-        g.tree.set_xattr(ino, TAGS, value)  # cp -a does so before it closes
+        g.tree.marks.set_xattr(ino, TAGS, value)  # cp -a does so before it closes
         await handle.flush()
         await handle.release()
         assert get(g, "2019/copy.png", b"user.tagfs.tag.dog") == b"0.90 auto colour-1"
@@ -226,7 +226,7 @@ def test_ratings_go_from_zero_to_ten_and_zero_is_none(tmp_path: Path) -> None:
         put(g, "all/red.png", b"0", RATING)
         assert get(g, "2019/red.png", RATING) is None
         with refused(errno.ENODATA):
-            g.tree.remove_xattr(g.ino("2019/red.png"), RATING)
+            g.tree.marks.remove_xattr(g.ino("2019/red.png"), RATING)
 
     run(tmp_path, script)
 
@@ -262,7 +262,7 @@ def test_facts_are_readable_and_neither_listed_nor_written(tmp_path: Path) -> No
         with refused(errno.EPERM):
             put(g, "2019/red.png", b"1", b"user.tagfs.id")
         with refused(errno.EPERM):
-            g.tree.remove_xattr(g.ino("2019/red.png"), b"user.tagfs.id")
+            g.tree.marks.remove_xattr(g.ino("2019/red.png"), b"user.tagfs.id")
 
     run(tmp_path, script)
 
@@ -305,9 +305,9 @@ def test_other_attributes_of_files_and_folders_are_kept_as_they_were_written(
         put(g, "2019/red.png", bytes(range(256)), comment)
         put(g, "2019", b"mine", comment)
         put(g, "", b"root", comment)
-        g.tree.remove_xattr(g.ino("2019/red.png"), origin)
+        g.tree.marks.remove_xattr(g.ino("2019/red.png"), origin)
         with refused(errno.ENODATA):
-            g.tree.remove_xattr(g.ino("2019/red.png"), origin)
+            g.tree.marks.remove_xattr(g.ino("2019/red.png"), origin)
 
     async def again() -> None:
         async with opened(tmp_path) as g:
