@@ -32,6 +32,7 @@ from tagfs.pipeline.resealing import reseal
 from tagfs.pipeline.retention import expire
 from tagfs.pipeline.scratch import Scratches
 from tagfs.pipeline.spool import Spool
+from tagfs.pipeline.thumbnails import Draws, Thumbnails
 from tagfs.pipeline.undoing import Undoing
 from tagfs.pipeline.uploading import Uploader
 from tagfs.pipeline.verifying import VerifyReport, verify
@@ -134,6 +135,8 @@ class Gallery:
             ledger.commit,
             looks_temporary,
         )
+        draws = recogniser if isinstance(recogniser, Draws) else None
+        self.thumbnails = Thumbnails(ledger.state, contents, draws)
         ledger.on_changes(self._changes)
 
     # -- what is asked of its parts ------------------------------------------------------------

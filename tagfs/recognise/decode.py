@@ -246,3 +246,12 @@ def thumbnail(image: Image.Image) -> bytes:
     out = io.BytesIO()
     small.save(out, "JPEG", quality=82, optimize=False)
     return out.getvalue()
+
+
+def as_png(image: Image.Image, side: int) -> bytes:
+    """Return a PNG of at most ``side`` x ``side`` pixels of an upright RGB picture."""
+    small = image.copy()
+    small.thumbnail((side, side), Image.Resampling.BICUBIC)
+    out = io.BytesIO()
+    small.save(out, "PNG", compress_level=1)
+    return out.getvalue()

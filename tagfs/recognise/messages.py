@@ -28,11 +28,13 @@ _LENGTH = struct.Struct(">I")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One picture to look at. ``now`` is in seconds since 1970."""
+    """One picture to look at, or, with a ``side``, to be made a PNG of at most so many pixels
+    along each side. ``now`` is in seconds since 1970."""
 
     media_type: str
     now: float
     data: bytes
+    side: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +44,14 @@ class Result:
     tags: tuple[Scored, ...] = ()
     scores: tuple[Scored, ...] = ()
     embedding: bytes = b""
-    thumbnail: bytes = b""
+    thumbnail: bytes = b""  # JPEG; of a request with a side the PNG
     facts: Facts = NO_FACTS
     unreadable: str | None = None
 
 
-def request_head(media_type: str, size: int, now: float) -> bytes:
+def request_head(media_type: str, size: int, now: float, side: int = 0) -> bytes:
     """Return what goes before the bytes of a picture."""
-    head = cbor2.dumps([media_type, size, now])
+    head = cbor2.dumps([media_type, size, now, side])
     return _LENGTH.pack(len(head)) + head
 
 
@@ -58,11 +60,11 @@ def read_request(source: BinaryIO) -> Request | None:
     head = _read_block(source, MAX_HEAD)
     if head is None:
         return None
-    media_type, size, now = cbor2.loads(head)
+    media_type, size, now, side = cbor2.loads(head)
     if not 0 <= size <= MAX_PICTURE:
         raise Integrity("A request is too long.")
     data = source.read(size)
-    return None if len(data) != size else Request(media_type, now, data)
+    return None if len(data) != size else Request(media_type, now, data, side)
 
 
 def write_result(target: BinaryIO, result: Result) -> None:

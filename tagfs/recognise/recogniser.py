@@ -81,11 +81,11 @@ class _Worker:
         await worker.end()
         raise PackMissing(why)
 
-    async def look(self, read: Read, size: int, media_type: str) -> Result:
+    async def look(self, read: Read, size: int, media_type: str, side: int = 0) -> Result:
         """Send one picture and return the answer; raises _Failed, and what ``read`` raises."""
         self.photos += 1
         try:
-            await self._send(request_head(media_type, size, time.time()))
+            await self._send(request_head(media_type, size, time.time(), side))
             done = 0
             while done < size:
                 data = await read(done, min(STEP, size - done))
@@ -164,10 +164,25 @@ class Recogniser:
                     continue
         return self._unreadable(media_type, "it made the decoder fail")
 
-    async def _once(self, read: Read, size: int, media_type: str) -> Result:
+    async def png(self, jpeg: bytes, side: int) -> bytes | None:
+        """Return a JPEG as a PNG of at most ``side`` x ``side`` pixels; None when it is broken.
+
+        Raises PackMissing.
+        """
+
+        async def read(offset: int, size: int) -> bytes:
+            return jpeg[offset : offset + size]
+
+        async with self._slots:
+            try:
+                return (await self._once(read, len(jpeg), "image/jpeg", side)).thumbnail or None
+            except _Failed:
+                return None
+
+    async def _once(self, read: Read, size: int, media_type: str, side: int = 0) -> Result:
         worker = self._idle.pop() if self._idle else await self._start()
         try:
-            result = await worker.look(read, size, media_type)
+            result = await worker.look(read, size, media_type, side)
         except BaseException:
             # It may be in the middle of a request; nothing can be said to it any more.
             self._all.discard(worker)

@@ -23,7 +23,7 @@ from PIL import Image
 from tagfs.errors import TagfsError
 from tagfs.model import Facts
 from tagfs.recognise import packs, sandbox, taxonomy
-from tagfs.recognise.decode import Undecodable, decode, prepare, thumbnail
+from tagfs.recognise.decode import Undecodable, as_png, decode, prepare, thumbnail
 from tagfs.recognise.facts import read_facts
 from tagfs.recognise.interpreter import Network
 from tagfs.recognise.messages import Request, Result, read_request, write_result
@@ -49,6 +49,7 @@ class Eyes:
         grey = Image.new("RGB", (400, 300), (127, 127, 127))
         self.look(grey)
         thumbnail(grey)
+        as_png(grey, 128)
         perceptual_hash(Image.linear_gradient("L"))
         read_facts(Image.Exif(), b"", size=None, orientation=None, now=datetime.now())
 
@@ -101,6 +102,8 @@ def answer(eyes: Eyes, request: Request) -> Result:
         picture = decode(request.data, request.media_type)
     except Undecodable as e:
         return Result(unreadable=str(e))
+    if request.side:
+        return Result(thumbnail=as_png(picture.image, request.side))
     size = (picture.width, picture.height)
     said = _facts(picture.exif, picture.xmp, size, picture.orientation, now)
     facts = replace(said, phash=perceptual_hash(picture.image))

@@ -12,7 +12,18 @@ from tagfs.errors import FileError
 from tagfs.model import ROOT, FileId, FolderId
 from tagfs.vault.ops import Field
 from tagfs.views.junk import Junk
-from tagfs.views.nodes import ROOT_INODE, Attr, FileNode, Kind, Node, OwnFolder, Scrap, Spot, Text
+from tagfs.views.nodes import (
+    ROOT_INODE,
+    Attr,
+    FileNode,
+    Kind,
+    Node,
+    OwnFolder,
+    Scrap,
+    Spot,
+    Text,
+    Thumbnail,
+)
 
 GENERATED_MODE = 0o444
 
@@ -38,7 +49,7 @@ class Inodes:
         self._now_ns = now_ns
         self._junk = junk
         self._since = now_ns()
-        self._known: dict[int, Spot | Text | Scrap] = {}
+        self._known: dict[int, Spot | Text | Scrap | Thumbnail] = {}
         self._times: dict[Spot, int] = {}
 
     def forget(self, ino: int) -> None:
@@ -101,6 +112,9 @@ class Inodes:
             return Attr(ino, Kind.DIR, 0, 0o755, when, when, 1)
         if isinstance(node, Scrap):
             return self._junk.attr(node)
+        if isinstance(node, Thumbnail):
+            when = self._size_and_mtime(self.record(node.file))[1]
+            return Attr(ino, Kind.FILE, node.size, GENERATED_MODE, when, when, 1, volatile=True)
         size = len(self._text(node))
         now = self._now_ns() if size else self._since
         return Attr(ino, Kind.FILE, size, GENERATED_MODE, now, now, 1, volatile=True)

@@ -94,8 +94,23 @@ class Scrap:
         return 0b11 << 61 | self.number
 
 
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A small picture of a file under one of its names, made when it is opened."""
+
+    file: FileId
+    name: bytes
+    side: int  # pixels, at most
+    size: int  # bytes, exactly
+
+    @property
+    def ino(self) -> int:
+        """The same number on every mount."""
+        return Spot(f"thumbnail:{self.side}", (self.file.hex(), self.name.hex())).ino
+
+
 Directory = OwnFolder | Spot
-Node = Directory | FileNode | Text | Scrap
+Node = Directory | FileNode | Text | Scrap | Thumbnail
 
 
 @dataclass(frozen=True, slots=True)

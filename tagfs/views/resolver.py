@@ -25,10 +25,13 @@ from tagfs.views.nodes import (
     Scrap,
     Spot,
     Text,
+    Thumbnail,
     View,
     check_name,
 )
 from tagfs.views.pending import Pendings
+from tagfs.views.shared_thumbnails import NAME as THUMBNAILS
+from tagfs.views.shared_thumbnails import directory_of, thumbnails_in
 
 HIDDEN = b".tagfs"
 """Reachable, not listed."""
@@ -71,7 +74,8 @@ class Resolver:
                 return pending
             found = self._views[where.view].look_up(where.path, name)
             found = found or self._pendings.edited_at(where, name)
-            return found or self._junk.find(where, name) or self._marker(name)
+            found = found or self._junk.find(where, name) or self._marker(name)
+            return found or thumbnails_in(where, name)
         if where.folder == ROOT:
             if name in self._shown:
                 return Spot(name.decode())
@@ -79,7 +83,8 @@ class Resolver:
                 return Spot(HIDDEN.decode())
         entry = self._state.folders.look_up(where.folder, name)
         if entry is None:
-            return self._marker(name) if where.folder == ROOT else None
+            marker = self._marker(name) if where.folder == ROOT else None
+            return marker or thumbnails_in(where, name)
         kind, ident = entry
         return OwnFolder(FolderId(ident)) if kind == FOLDER else FileNode(FileId(ident))
 
@@ -113,6 +118,8 @@ class Resolver:
         """Return the inode of the directory above a directory."""
         node = self._inodes.node(ino)
         if isinstance(node, Spot):
+            if node.view == THUMBNAILS and len(node.path) == 1:
+                return self._inodes.number(directory_of(node))
             above = Spot(node.view, node.path[:-1]) if node.path else OwnFolder(ROOT)
             return self._inodes.number(above)
         if isinstance(node, OwnFolder) and node.folder != ROOT:
@@ -140,6 +147,22 @@ class Resolver:
                 if VIEW_COOKIES + i >= start:
                     yield VIEW_COOKIES + i + 1, name, self._inodes.attr(Spot(name.decode()))
 
+    def listed(self, where: Directory) -> Iterator[bytes]:
+        """Yield the names of the files that are listed in a directory."""
+        if isinstance(where, Spot):
+            for line in self._views[where.view].lines(where.path, 0):
+                if isinstance(line.node, FileNode):
+                    yield line.name
+        else:
+            for item in self._state.folders.listing(where.folder, 0):
+                if item.kind != FOLDER:
+                    yield item.name
+
+    def under(self, where: Directory, name: bytes) -> FileRecord | None:
+        """Return the file under a name, None for nothing and for anything else."""
+        node = self.maybe(where, name)
+        return self._inodes.record(node.file) if isinstance(node, FileNode) else None
+
     def free(self, where: Directory, name: bytes) -> None:
         """Raise unless a new entry of this name may be made here."""
         check_name(name)
@@ -165,8 +188,8 @@ class Resolver:
     def _record(self, node: Node) -> FileRecord:
         if isinstance(node, FileNode):
             return self._inodes.record(node.file)
-        if isinstance(node, Text):
-            raise not_permitted("This text is made by tagfs.")
+        if isinstance(node, Text | Thumbnail):
+            raise not_permitted("This is made by tagfs.")
         if isinstance(node, Scrap):
             raise not_permitted("What file managers leave in a view is kept in memory only.")
         raise FileError(errno.EISDIR)

@@ -31,6 +31,7 @@ from tagfs.views.nodes import (
     Scrap,
     Spot,
     Text,
+    Thumbnail,
     View,
     check_name,
 )
@@ -39,6 +40,7 @@ from tagfs.views.overwriting import Overwriting
 from tagfs.views.pending import Pendings
 from tagfs.views.refusals import Refusals
 from tagfs.views.resolver import Resolver
+from tagfs.views.shared_thumbnails import SharedThumbnails
 from tagfs.views.tags import Tags
 from tagfs.views.traces import Door, Traces
 from tagfs.views.trash import Trash
@@ -59,8 +61,13 @@ class Tree:
             Tags(self._state, self._ledger.name_tag),
             Trash(self._state, self._ledger.now_ms, self._files.keeps),
         ]
+        self._thumbnails = SharedThumbnails(
+            lambda where: self._resolver.listed(where),
+            lambda where, name: self._resolver.under(where, name),
+            gallery.thumbnails,
+        )
         self._inside = Inside(gallery.report, self._ledger.events)
-        self._views: dict[str, View] = {v.name: v for v in [*views, self._inside]}
+        self._views: dict[str, View] = {v.name: v for v in [*views, self._inside, self._thumbnails]}
         self._traces = Traces()
         overwriting = Overwriting(
             self._state,
@@ -300,7 +307,7 @@ class Tree:
                 ops.append(acts.set_folder(node.folder, Field.MTIME, mtime_ns))
         elif isinstance(node, Scrap):
             self._junk.set_attr(node, mode, mtime_ns)
-        elif isinstance(node, Text) or mode is not None:
+        elif isinstance(node, Text | Thumbnail) or mode is not None:
             raise not_permitted("The views' own attributes cannot be changed.")
         elif mtime_ns is not None:
             self._inodes.set_time(node, mtime_ns)  # so that a second rsync has nothing to do
@@ -322,6 +329,12 @@ class Tree:
             if writing and flags & os.O_TRUNC:
                 self._junk.truncate(node, 0)
             return self._junk.open(node)
+        if isinstance(node, Thumbnail):
+            if writing:
+                raise not_permitted("Thumbnails are made by tagfs.")
+            record = self._inodes.record(node.file)
+            mtime = self._files.size_and_mtime(record)[1]
+            return Opened.of_text(ino, await self._thumbnails.png(node, record, mtime))
         if not isinstance(node, FileNode):
             raise FileError(errno.EISDIR)
         record = self._inodes.record(node.file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import random
@@ -14,6 +15,9 @@ from pathlib import Path
 import pytest
 from mounted import HERE, Server
 from PIL import Image
+
+sys.path.insert(0, str(HERE.parent / "pipeline"))
+from colours import photo as made_up
 
 pytestmark = pytest.mark.mount
 
@@ -32,17 +36,17 @@ def photo() -> bytes:
 
 
 @pytest.fixture
-def far(mountpoint: Path, tmp_path: Path) -> Iterator[Callable[[], Server]]:
+def far(mountpoint: Path, tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Mount a vault whose remote is far away, the copies on this machine gone."""
     servers: list[Server] = []
     vault = tmp_path / "vault"
 
-    def begin() -> Server:
+    def begin(*options: str) -> Server:
         if servers:
             assert servers[-1].end(signal.SIGTERM) == 0
             shutil.rmtree(vault / "state" / "cache")
         command = [sys.executable, str(HERE / "vault_server.py"), str(mountpoint), str(vault)]
-        servers.append(Server(mountpoint, [*command, "--far"]))
+        servers.append(Server(mountpoint, [*command, "--far", *options]))
         assert servers[-1].hear() == "ready"
         return servers[-1]
 
@@ -80,6 +84,42 @@ def test_the_head_of_an_absent_photo_is_read_without_the_remote(
         assert server.say("gets") == 0
     with pytest.raises(OSError, match="unreachable"):
         path.read_bytes()
+
+
+def test_a_file_manager_reads_thumbnails_through_the_mount(
+    mountpoint: Path, tmp_path: Path, far: Callable[..., Server]
+) -> None:
+    server = far("--by-colour")
+    folder = mountpoint / "2019"
+    folder.mkdir()
+    path = folder / "IMG (1).jpg"
+    path.write_bytes(made_up(1))
+    os.utime(path, ns=(5, 1_700_000_000_123_456_789))
+    assert server.say("wait stored") is True
+    far("--by-colour")
+    thumbnails = folder / ".sh_thumbnails"
+    name = hashlib.md5(b"./IMG%20(1).jpg").hexdigest() + ".png"
+    for size, side in (("normal", 128), ("large", 256)):
+        found = thumbnails / size / name
+        assert found.stat().st_mtime_ns == path.stat().st_mtime_ns
+        assert len(found.read_bytes()) == found.stat().st_size
+        with Image.open(found) as image:
+            assert max(image.size) == side
+            image.load()
+            assert image.text["Thumb::MTime"] == "1700000000.123456"
+    os.utime(path, ns=(5, 1_800_000_000 * 10**9))
+    with Image.open(thumbnails / "large" / name) as image:
+        image.load()
+        assert image.text["Thumb::MTime"] == "1800000000"
+    assert os.listdir(folder) == ["IMG (1).jpg"]
+    with pytest.raises(PermissionError):
+        (thumbnails / "large" / "new.png").write_bytes(b"x")
+    with pytest.raises(PermissionError):
+        (thumbnails / "fail").mkdir()
+    with pytest.raises(PermissionError):
+        (thumbnails / "large" / name).unlink()
+    shutil.rmtree(folder)
+    assert not folder.exists()
 
 
 def test_an_absent_photo_is_read_whole_though_its_head_is_here(

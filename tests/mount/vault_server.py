@@ -18,7 +18,7 @@ from pathlib import Path
 import trio
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "pipeline"))
-from colours import ByColour
+from colours import WithThumbnails
 from far_store import Far
 from gallery_kit import SECRET, make
 
@@ -75,7 +75,7 @@ async def run(args: argparse.Namespace) -> None:
         open_gallery(
             folder / "state",
             SECRET,
-            recogniser=ByColour() if args.by_colour else None,
+            recogniser=WithThumbnails() if args.by_colour else None,
             open_remote=lambda url, create: far if args.far else remote,
         ) as gallery,
         trio.open_nursery() as nursery,

@@ -11,6 +11,7 @@ from datetime import datetime
 from PIL import Image
 
 from tagfs.model import Analysis, Scored, TagId
+from tagfs.recognise.decode import as_png, thumbnail
 from tagfs.recognise.facts import read_facts
 from tagfs.recognise.phash import perceptual_hash
 
@@ -60,3 +61,15 @@ class ByColour:
         facts = replace(facts, phash=perceptual_hash(image))
         kind = f"image/{(image.format or '').lower()}"
         return Analysis(self.pack, kind, tags, tags, facts, b"", b"")
+
+
+class WithThumbnails(ByColour):
+    """The same with thumbnails, made as the worker makes them but in this process."""
+
+    async def recognise(self, read: Read, size: int, media_type: str) -> Analysis:
+        found = await super().recognise(read, size, media_type)
+        image = Image.open(io.BytesIO(bytes(await read(0, size)))).convert("RGB")
+        return replace(found, thumbnail=thumbnail(image))
+
+    async def png(self, jpeg: bytes, side: int) -> bytes | None:
+        return as_png(Image.open(io.BytesIO(jpeg)), side)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from PIL import Image
 
 from tagfs.errors import Integrity
 from tagfs.model import Analysis
@@ -81,6 +83,25 @@ def test_rubbish_is_unreadable_and_the_next_photo_is_looked_at(
             assert (await look(found, good[: len(good) // 20])).unreadable
             assert (await look(found, b"", "image/jpeg")).unreadable
             assert (await look(found, b"x", "application/pdf")).unreadable
+            assert "car" in names(await look(found, good))
+
+    trio.run(main)
+
+
+def test_a_worker_makes_a_png_of_a_thumbnail_and_of_nothing_broken(
+    test_data: object, model: object
+) -> None:
+    good = (test_data / "data/tagging-dev/photos/in_jeep.jpg").read_bytes()  # type: ignore[operator]
+
+    async def main() -> None:
+        async with recogniser(jobs=1) as found:
+            small = (await look(found, good)).thumbnail
+            for side in (128, 256):
+                image = Image.open(io.BytesIO(await found.png(small, side) or b""))
+                assert image.format == "PNG"
+                assert max(image.size) == side
+            assert await found.png(small[:200], 128) is None
+            assert await found.png(b"", 128) is None
             assert "car" in names(await look(found, good))
 
     trio.run(main)
