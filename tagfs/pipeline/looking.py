@@ -76,14 +76,17 @@ class Looker:
         self._drop_pack = drop_pack
         self._commit = commit
         self._temporary = temporary
+        self.settle = SETTLE
+        self.batch_wait = BATCH_WAIT
         self._due: list[_Due] = []
         self._queued: set[ContentId] = set()
         self._wake = trio.Event()
         self._done: list[tuple[ContentId, Analysis | None]] = []
         self._finished = trio.Event()
 
-    def enqueue(self, photo: ContentId, delay: float = SETTLE) -> None:
-        """Look at a photo when ``delay`` seconds have passed."""
+    def enqueue(self, photo: ContentId, delay: float | None = None) -> None:
+        """Look at a photo when ``delay`` seconds have passed, ``settle`` where none are given."""
+        delay = self.settle if delay is None else delay
         if photo not in self._queued:
             self._queued.add(photo)
             now = trio.current_time()
@@ -124,7 +127,7 @@ class Looker:
                 continue
             heapq.heappop(self._due)
             if self._still_written(due):
-                due.at = trio.current_time() + SETTLE
+                due.at = trio.current_time() + self.settle
                 heapq.heappush(self._due, due)
                 continue
             await send.send(due.photo)
@@ -160,7 +163,7 @@ class Looker:
 
     async def _write_packs(self) -> None:
         while True:
-            await trio.sleep(BATCH_WAIT if len(self._done) < BATCH else 0)
+            await trio.sleep(self.batch_wait if len(self._done) < BATCH else 0)
             if not self._done:
                 continue
             batch = self._done[:BATCH]

@@ -123,6 +123,7 @@ async def opened(
     async with open_gallery(
         tmp / state, SECRET, recogniser=recogniser, disk=disk, open_remote=remote
     ) as gallery:
+        gallery.looker.settle = gallery.looker.batch_wait = 0.05  # nobody waits for a person here
         yield Folder(gallery)
 
 
