@@ -11,7 +11,17 @@ from typing import NoReturn
 import click
 
 from tagfs import __version__
-from tagfs.cli import asking, doctor, exporting, importing, models, mounting, tagging, vaults
+from tagfs.cli import (
+    asking,
+    doctor,
+    exporting,
+    importing,
+    models,
+    mounting,
+    tagging,
+    undoing,
+    vaults,
+)
 from tagfs.cli.paths import log_file
 from tagfs.errors import TagfsError, Unfinished, Usage
 from tagfs.mount.daemon import harden
@@ -43,6 +53,8 @@ for command in (
     exporting.export,
     asking.search,
     tagging.tag,
+    undoing.undo,
+    undoing.trash,
     asking.verify,
     doctor.doctor,
     models.models,

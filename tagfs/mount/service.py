@@ -9,7 +9,7 @@ from pathlib import Path
 import trio
 
 from tagfs.errors import Integrity, Usage
-from tagfs.mount import tagging
+from tagfs.mount import tagging, taking_back
 from tagfs.mount.messages import Call, Progress
 from tagfs.pipeline.exporting import export
 from tagfs.pipeline.gallery import Gallery
@@ -43,6 +43,9 @@ class Service:
             "export": self._export,
             "tag": self._tag,
             "why": self._why,
+            "undo": self._undo,
+            "acts": self._acts,
+            "trash": self._trash,
         }
 
     async def answer(self, call: Call, progress: Progress) -> object:
@@ -94,6 +97,15 @@ class Service:
 
     async def _why(self, call: Call, progress: Progress) -> object:
         return await tagging.explain(self.gallery, self.tree, call)
+
+    async def _undo(self, call: Call, progress: Progress) -> object:
+        return await taking_back.undo(self.gallery, call)
+
+    async def _acts(self, call: Call, progress: Progress) -> object:
+        return await taking_back.undoable(self.gallery, call)
+
+    async def _trash(self, call: Call, progress: Progress) -> object:
+        return await taking_back.trash(self.gallery, self.tree, call)
 
     async def _passwd(self, call: Call, progress: Progress) -> object:
         vault = self.gallery.vault
