@@ -39,9 +39,10 @@ def _ask(request: Request, call: Call) -> object:
 def undo(request: Request, ident: str | None, listing: bool, number: int) -> None:
     """Take back the last thing that was done here, or the act ID.
 
-    What one program does without a pause of two seconds is one act: a tag removed with all its photos, a folder
-    that was copied in, one `tagfs tag`. What was changed again since stays as it is. An undo is
-    an act, too: undo its ID to do the act again. Acts of this device are kept for 37 days.
+    What one program does without a pause of two seconds is one act: a tag removed with all its
+    photos, a folder that was copied in, one `tagfs tag`. What was changed again since stays as
+    it is. An undo is an act, too: undo its ID to do the act again. Acts of this device are kept
+    for 37 days.
     """
     if listing:
         if ident is not None:

@@ -16,6 +16,7 @@ import trio
 from tagfs import __version__
 from tagfs.errors import MountError, TagfsError
 from tagfs.mount import control, launch, log, mountpoint, session
+from tagfs.mount.invalidate import Invalidator
 from tagfs.mount.launch import Order
 from tagfs.mount.messages import Broken, Call, Progress, error_as_json, innermost
 from tagfs.mount.service import Service, open_service
@@ -26,13 +27,19 @@ SWITCH_INTERVAL = 0.0005
 FAREWELL = 5.0
 """Seconds that the last answers get to be sent."""
 
+SHOWN_AT_ONCE = frozenset({"tag", "undo", "trash"})
+"""Calls after which the folders show what they changed."""
+SHOW_SECONDS = 2.0
+"""Seconds that the kernel gets for that."""
+
 
 class Door:
     """Answers calls: the gallery's while it is open, the daemon's own always."""
 
-    def __init__(self, order: Order, service: Service) -> None:
+    def __init__(self, order: Order, service: Service, invalidator: Invalidator) -> None:
         self._order = order
         self._service = service
+        self._invalidator = invalidator
         self._running: set[trio.CancelScope] = set()
         self._open = trio.CancelScope()
         self._closing = False
@@ -60,10 +67,19 @@ class Door:
         with trio.CancelScope() as scope:
             self._running.add(scope)
             try:
-                return await self._service.answer(call, progress)
+                answer = await self._service.answer(call, progress)
+                if call.name in SHOWN_AT_ONCE:
+                    await self._until_shown()
+                return answer
             finally:
                 self._running.discard(scope)
         raise _unmounted(self._order.where)
+
+    async def _until_shown(self) -> None:
+        """Wait until the kernel shows what a call changed, but not for long."""
+        with trio.move_on_after(SHOW_SECONDS):
+            while not self._invalidator.settled:
+                await trio.sleep(0.005)
 
     async def _unmount(self, lazy: bool) -> object:
         self._leaving += 1
@@ -101,7 +117,8 @@ async def run(order: Order, ready: Callable[[], None]) -> None:
     """Open the gallery, mount it, serve, and close; returns when all is safe on disk."""
     async with trio.open_nursery() as nursery:
         async with open_service(order.state, order.secret) as service:
-            door = Door(order, service)
+            invalidator = Invalidator()
+            door = Door(order, service, invalidator)
             mountpoint.prepare(order.where, order.options)
             listener = control.listen(order.state)
             nursery.start_soon(door.take_calls, listener, nursery)
@@ -112,7 +129,12 @@ async def run(order: Order, ready: Callable[[], None]) -> None:
 
             try:
                 await session.serve(
-                    service.tree, service.gallery.sync, order.where, order.options, begun
+                    service.tree,
+                    service.gallery.sync,
+                    order.where,
+                    order.options,
+                    begun,
+                    invalidator=invalidator,
                 )
             finally:
                 door.close()

@@ -26,6 +26,7 @@ class Invalidator:
         self._queue: dict[tuple[int, bytes | None], None] = {}  # in order, each once
         self._ready = threading.Condition()
         self._ended = False
+        self._delivering = False
         self._thread = threading.Thread(target=self._deliver, name="invalidate", daemon=True)
         self.dropped = 0
 
@@ -42,6 +43,12 @@ class Invalidator:
             self._queue[ino, name] = None
             self._ready.notify()
 
+    @property
+    def settled(self) -> bool:
+        """Whether the kernel was told everything; not while it holds the thread."""
+        with self._ready:
+            return not (self._queue or self._delivering)
+
     def stop(self, seconds: float) -> bool:
         """Drop what waits and end the thread; False when the kernel holds it for longer."""
         with self._ready:
@@ -55,12 +62,14 @@ class Invalidator:
     def _deliver(self) -> None:
         while True:
             with self._ready:
+                self._delivering = False
                 while not self._queue and not self._ended:
                     self._ready.wait()
                 if self._ended:
                     return
                 ino, name = next(iter(self._queue))
                 del self._queue[ino, name]
+                self._delivering = True
             _tell_kernel(ino, name)
 
 

@@ -41,13 +41,14 @@ async def serve(
     ready: Callable[[], None],
     patience: Patience | None = None,
     stop: trio.Event | None = None,
+    invalidator: Invalidator | None = None,
 ) -> None:
     """Mount ``tree`` on the canonical path and answer until it is unmounted, ``stop`` is set, or
     SIGTERM or SIGINT arrives. When this returns, the mount is gone and every file is closed.
 
     Calls ``ready`` when the mount answers. Raises MountError when it cannot be made.
     """
-    invalidator = Invalidator()
+    invalidator = invalidator or Invalidator()
     operations = Operations(
         tree, sync, invalidator.changed, xattrs=not options.noxattr, patience=patience
     )
