@@ -131,6 +131,10 @@ class State:
         for slot, file in self._waiting.files(list_id, start):
             yield slot, file_of(self.tables, file)
 
+    def waits(self, file: FileId, list_id: bytes) -> bool:
+        """Whether a file without a content is in such a list."""
+        return self._waiting.has(file, list_id)
+
     def words(self, file: FileRecord) -> dict[TagId, Word]:
         """Return the user's words on a file: on its content when it has one."""
         if file.content is not None:

@@ -39,6 +39,10 @@ class Waiting:
         for slot, item in self._pages.scan(list_id, start):
             yield slot, FileId(item)
 
+    def has(self, file: FileId, list_id: bytes) -> bool:
+        """Whether a list has a file."""
+        return list_id in self._said(file).slots
+
     def words(self, file: FileId) -> dict[TagId, Word]:
         """Return the words on a file."""
         return {TagId(tag): Word(word[0]) for tag, word in self._said(file).words.items()}

@@ -10,12 +10,13 @@ from typing import cast
 
 import pyfuse3
 
-from tagfs.errors import FileError
+from tagfs.errors import FileError, no_entry
 from tagfs.mount.answering import answered
 from tagfs.mount.attributes import Shown
 from tagfs.mount.handles import DOTS, Handles
 from tagfs.mount.inodes import Inodes
 from tagfs.mount.log import note
+from tagfs.mount.making import is_making_directory
 from tagfs.mount.patience import Patience
 from tagfs.mount.seam import Attributed, Bytes, Opened, Sync, Tree
 from tagfs.views.desktop import is_probed
@@ -80,6 +81,8 @@ class Operations(pyfuse3.Operations):
                 if error.errno == errno.ENOENT and is_probed(name):
                     return self._shown.absent
                 raise
+            if attr.on_demand and is_making_directory(ctx.pid):
+                raise no_entry()
         self._inodes.looked_up(attr.ino)
         return self._shown.show(attr)
 

@@ -66,6 +66,14 @@ def delete_photo(state: State, photo: ContentId, now_ms: int, keeps: Keeps) -> l
     return [op for file in files if file is not None for op in delete_file(file, now_ms, keeps)]
 
 
+def delete_everywhere(state: State, file: FileRecord, now_ms: int, keeps: Keeps) -> list[Op]:
+    """Delete the photo that a view shows: every live file of it; a file alone if it is none."""
+    shown = number_of(state, file)
+    if shown is not None:
+        return delete_photo(state, shown.photo, now_ms, keeps)
+    return delete_file(file, now_ms, keeps)
+
+
 def restore(file: FileRecord) -> list[Op]:
     """Bring a deleted file back to where it was."""
     trashed = file.trashed
@@ -119,6 +127,12 @@ def written_as(state: State, name: bytes) -> Iterator[FileRecord]:
         file = state.file(ident)
         if plain and file is not None and suffixed(plain, ident) == name:
             yield file
+
+
+def set_photo(file: FileRecord, field: Field, value: object) -> SetRegister:
+    """Write a register of a file's photo, which hangs on the file while it has no content."""
+    subject = file.content[0] if file.content is not None else file.id
+    return SetRegister(Entity.PHOTO, subject, field, value)
 
 
 def number_of(state: State, file: FileRecord) -> Shown | None:

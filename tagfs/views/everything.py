@@ -12,13 +12,14 @@ from tagfs.errors import not_permitted
 from tagfs.model import UNFILED, FileId
 from tagfs.vault.ops import Op
 from tagfs.views import acts
+from tagfs.views.fixed import Fixed
 from tagfs.views.nodes import FileNode, Line, Node, Spot
 
 UNFILED_COOKIES = 1 << 40
 """Cookies of unfiled files follow those of photos, which are their numbers."""
 
 
-class Everything:
+class Everything(Fixed):
     """The flat view. Copying in makes an unfiled file, removing deletes."""
 
     name = "all"
@@ -64,10 +65,7 @@ class Everything:
 
     def remove(self, path: tuple[str, ...], file: FileRecord) -> list[Op]:
         """Delete the photo: each of its live files goes to the trash."""
-        shown = acts.number_of(self._state, file)
-        if shown is not None:
-            return acts.delete_photo(self._state, shown.photo, self._now_ms(), self._keeps)
-        return acts.delete_file(file, self._now_ms(), self._keeps)
+        return acts.delete_everywhere(self._state, file, self._now_ms(), self._keeps)
 
     def make_dir(self, path: tuple[str, ...], name: bytes) -> list[Op]:
         """Refuse: the view is flat."""

@@ -12,12 +12,13 @@ from tagfs.errors import not_permitted
 from tagfs.model import FileId
 from tagfs.vault.ops import Op
 from tagfs.views.desktop import MARKERS
+from tagfs.views.fixed import Fixed
 from tagfs.views.nodes import Line, Node, Spot, Text
 
 NAMES = (b"status", b"status.json", b"events", b"events.json")
 
 
-class Inside:
+class Inside(Fixed):
     """Texts that tagfs writes about itself; nothing in here can be changed."""
 
     name = ".tagfs"

@@ -182,9 +182,7 @@ class Moves:
         """Move within one view: what the old path said goes, what the new one says comes."""
         ops: list[Op] = []
         if source.path != target.path:
-            if source.path and source.path[-1] not in target.path:
-                ops += self._views[source.view].remove(source.path, file)
-            ops += self._views[source.view].add(target.path, file)
+            ops += self._views[source.view].shift(source.path, target.path, file)
         content = None if file.content is None else file.content[0]
         if isinstance(there, FileNode) and there.file != file.id:
             if not self._overwriting.is_new(file, name, source):

@@ -30,7 +30,8 @@ class Kind(enum.Enum):
 @dataclass(frozen=True, slots=True)
 class Attr:
     """What ``stat`` shows. ``volatile``: the same inode may be reached through another folder
-    under other rules, so the kernel must ask again before it opens it by name."""
+    under other rules, so the kernel must ask again before it opens it by name. ``on_demand``: a
+    directory that is there for who asks for it, and not listed until it is made."""
 
     ino: int
     kind: Kind
@@ -40,6 +41,7 @@ class Attr:
     ctime_ns: int
     nlink: int
     volatile: bool = False
+    on_demand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,12 @@ class View(Protocol):
 
     def remove(self, path: tuple[str, ...], file: FileRecord) -> list[Op]:
         """Take a file away from here."""
+
+    def shift(self, path: tuple[str, ...], new_path: tuple[str, ...], file: FileRecord) -> list[Op]:
+        """Take a file from one place of this view to another."""
+
+    def is_listed(self, spot: Spot) -> bool:
+        """Whether a directory of this view is listed, rather than found by its name alone."""
 
     def make_dir(self, path: tuple[str, ...], name: bytes) -> list[Op]:
         """Make a directory."""

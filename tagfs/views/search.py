@@ -1,8 +1,8 @@
 """Answering queries: which photos a term has, and what is said of each photo that was found.
 
-Tags are answered from posting lists. Terms about facts (date, camera, name, type) look at the
-records of the photos one by one; persons, places and look-alikes are not known yet, and a query
-that asks for them finds nothing and says so.
+Tags, dates and marks are answered from posting lists. Terms about facts (camera, name, type) look
+at the records of the photos one by one; persons, places and look-alikes are not known yet, and a
+query that asks for them finds nothing and says so.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ import fnmatch
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
 
 from pyroaring import BitMap
 
-from tagfs.catalog.photos import ALL, FAVOURITES
+from tagfs.catalog.photos import ALL, FAVOURITES, UNTAGGED
 from tagfs.catalog.records import PhotoRecord
 from tagfs.catalog.state import State
 from tagfs.model import ROOT, UNFILED, FileId, FolderId, Place, Scored, Word
@@ -131,7 +130,7 @@ def _numbers(state: State, term: object, hint: Callable[[str], None]) -> BitMap:
         case Is(flag=Flag.FAVOURITE):
             return postings.bitmap(FAVOURITES)
         case Is(flag=Flag.UNTAGGED):
-            return _where(state, postings.bitmap(ALL), lambda p: not p.tags)
+            return postings.bitmap(UNTAGGED)
         case Type(kind=kind):
             prefix = "image/" if kind == "photo" else kind + "/"
             return _where(
@@ -149,7 +148,7 @@ def _numbers(state: State, term: object, hint: Callable[[str], None]) -> BitMap:
         case NameGlob(pattern=pattern):
             return _where(state, postings.bitmap(ALL), lambda p: _named(state, p, pattern))
         case DateIn(first=first, last=last):
-            return _where(state, postings.bitmap(ALL), lambda p: _dated(p, first, last))
+            return state.photos.lists.between(first, last)
     hint(f"{type(term).__name__.lower()}: is not known to this version; it finds nothing.")
     return BitMap()
 
@@ -171,16 +170,6 @@ def _camera(photo: PhotoRecord) -> str | None:
 def _date(photo: PhotoRecord) -> str | None:
     said: str | None = photo.regs.get(Field.DATE)
     return said or (photo.sight.facts.date if photo.sight else None)
-
-
-def _dated(photo: PhotoRecord, first: date | None, last: date | None) -> bool:
-    text = _date(photo)
-    if text is None:
-        return False
-    day = text[:10]
-    # ISO dates compare as text, also the shorter ones that the user may have given.
-    after = first is None or day >= first.isoformat()[: len(day)]
-    return after and (last is None or day <= last.isoformat())
 
 
 def _named(state: State, photo: PhotoRecord, pattern: str) -> bool:

@@ -27,6 +27,7 @@ from tagfs.errors import FileError, not_permitted
 from tagfs.model import FileId, FolderId
 from tagfs.pipeline.thumbnails import Thumbnails
 from tagfs.vault.ops import Op
+from tagfs.views.fixed import Fixed
 from tagfs.views.nodes import Directory, Line, Node, OwnFolder, Spot, Thumbnail
 
 NAME: Final = ".sh_thumbnails"
@@ -94,7 +95,7 @@ def directory_of(spot: Spot) -> Directory:
     return OwnFolder(FolderId(bytes.fromhex(view))) if len(view) == 32 else Spot(view, tuple(path))
 
 
-class SharedThumbnails:
+class SharedThumbnails(Fixed):
     """The view that the directories of thumbnails belong to."""
 
     name = NAME

@@ -8,22 +8,31 @@ from collections.abc import Callable, Iterator
 
 from tagfs.catalog.folders import suffixed
 from tagfs.catalog.records import FileRecord
-from tagfs.catalog.state import Change, EntryChanged, PhotoChanged, State
+from tagfs.catalog.state import (
+    Change,
+    EntryChanged,
+    NarrowingChanged,
+    PhotoChanged,
+    State,
+)
 from tagfs.errors import FileError, no_entry, not_permitted
 from tagfs.model import UNFILED, FileId, TagId, Word
 from tagfs.vault.ops import Entity, Field, Op, SetRegister
 from tagfs.views import acts
+from tagfs.views.fixed import Fixed
 from tagfs.views.nodes import FileNode, Line, Node, Spot, escape, unescape
 
 WAITING_COOKIES = 1 << 40
 """Cookies of files without a content yet follow those of photos."""
+KEPT_COOKIES = 1 << 41
+"""Cookies of narrowings that were kept follow."""
 MAX_DEPTH = 8
 """Tags in one path, at most."""
 LINGER = 60.0
 """Seconds that an emptied tag still resolves, so that ``rm -r`` can remove its folder."""
 
 
-class Tags:
+class Tags(Fixed):
     """The view by tag. Copying in tags, removing untags, folders are tags."""
 
     name = "tags"
@@ -58,6 +67,16 @@ class Tags:
                 if self.look_up(path, own) != FileNode(file.id):
                     own = suffixed(own, file.id)
                 yield Line(WAITING_COOKIES + slot + 1, own, FileNode(file.id))
+        # Last, so that a recursive deletion untags the photos before it comes to narrowings.
+        yield from self._kept(path, max(0, start - KEPT_COOKIES))
+
+    def _kept(self, path: tuple[str, ...], start: int) -> Iterator[Line]:
+        """Yield the narrowings that were kept, as far as they resolve now."""
+        for slot, kept in self._state.narrowings.below("/".join(path).encode(), start):
+            name = escape(self._state.photos.tag_name(TagId(kept.decode().rpartition("/")[2])))
+            spot = Spot(self.name, tuple(kept.decode().split("/")))
+            if self.look_up(path, name) == spot:
+                yield Line(KEPT_COOKIES + slot + 1, name, spot)
 
     def look_up(self, path: tuple[str, ...], name: bytes) -> Node | None:
         """Resolve a tag; below, a listed photo, a file as it was written here, a narrowing."""
@@ -75,6 +94,17 @@ class Tags:
         if tag is not None and tag not in path and len(path) < MAX_DEPTH:
             return Spot(self.name, (*path, tag))
         return None
+
+    def is_listed(self, spot: Spot) -> bool:
+        """Whether a tag has photos or was made, and a narrowing was kept."""
+        if len(spot.path) > 1:
+            return _path_id(spot.path) in self._state.narrowings
+        return not spot.path or self._state.photos.is_listed_tag(TagId(spot.path[0]))
+
+    def shift(self, path: tuple[str, ...], new_path: tuple[str, ...], file: FileRecord) -> list[Op]:
+        """Say *no* to the last tag of the old path and *yes* to the new path."""
+        gone = self.remove(path, file) if path and path[-1] not in new_path else []
+        return [*gone, *self.add(new_path, file)]
 
     def add(self, path: tuple[str, ...], file: FileRecord) -> list[Op]:
         """Tag the file with every tag of the path."""
@@ -95,28 +125,50 @@ class Tags:
         return acts.say(file, [tag], Word.NO)
 
     def make_dir(self, path: tuple[str, ...], name: bytes) -> list[Op]:
-        """Make a tag, which stays listed while it is empty."""
-        if path:
-            raise not_permitted("A narrowing is found by its name and cannot be kept yet.")
+        """Make a tag, which stays listed while it is empty; below one, keep a narrowing."""
         text = unescape(name)
         if text.startswith("."):
             raise not_permitted("A tag's name cannot begin with a dot.")
         tag = self._state.photos.tag(text)
+        if path:
+            return self._keep(path, tag, name)
         if tag is not None and self._state.photos.is_listed_tag(tag):
             raise FileError(errno.EEXIST)
+        return self._make(tag, text)
+
+    def _make(self, tag: TagId | None, text: str) -> list[Op]:
         ops: list[Op] = []
         if tag is None:
             tag = self._name_tag(text)
             ops.append(SetRegister(Entity.TAG, tag.encode(), Field.TAG_NAME, text))
         return [*ops, SetRegister(Entity.TAG, tag.encode(), Field.TAG_KEPT, True)]
 
+    def _keep(self, path: tuple[str, ...], tag: TagId | None, name: bytes) -> list[Op]:
+        """Keep a narrowing; a tag that is not there yet is made."""
+        ops: list[Op] = []
+        if tag is None or self._find(name) is None:
+            ops = self._make(tag, unescape(name))
+            tag = tag or self._name_tag(unescape(name))
+        if tag in path or len(path) >= MAX_DEPTH:
+            raise not_permitted(f"A path has each tag once, and at most {MAX_DEPTH}.")
+        there = self.look_up(path, name)
+        kept = _path_id((*path, tag))
+        if isinstance(there, FileNode) or kept in self._state.narrowings:
+            raise FileError(errno.EEXIST)
+        return [*ops, SetRegister(Entity.PATH, kept, Field.NARROWING, True)]
+
     def remove_dir(self, path: tuple[str, ...], name: bytes) -> list[Op]:
-        """Drop the name of a tag that no photo has."""
-        if path:
-            raise not_permitted("A narrowing is no folder of its own.")
+        """Drop the name of a tag that no photo has; below one, forget a narrowing."""
         tag = self._find(name)
         if tag is None:
             raise no_entry()
+        if path:
+            kept = _path_id((*path, tag))
+            if kept in self._state.narrowings:
+                return [SetRegister(Entity.PATH, kept, Field.NARROWING, False)]
+            if self._state.photos.numbers(_ids((*path, tag))):
+                raise FileError(errno.ENOTEMPTY)
+            return []  # a recursive deletion emptied it
         if self._state.photos.postings.count(tag.encode()):
             raise FileError(errno.ENOTEMPTY)
         self._emptied.pop(tag, None)
@@ -125,7 +177,11 @@ class Tags:
     def rename_dir(
         self, path: tuple[str, ...], name: bytes, new_path: tuple[str, ...], new_name: bytes
     ) -> list[Op]:
-        """Rename a tag; onto or into another tag merges the two."""
+        """Rename a tag; onto or into another tag merges the two. Keep another narrowing."""
+        if path and path == new_path:
+            there, into = self._find(name), self._find(new_name)
+            if there is not None and _path_id((*path, there)) in self._state.narrowings and into:
+                return [*self._keep(path, into, new_name), *self.remove_dir(path, name)]
         if path or len(new_path) > 1:
             raise not_permitted("Only a tag itself can be renamed, not a narrowing.")
         tag = self._find(name)
@@ -147,6 +203,8 @@ class Tags:
                     yield Spot(self.name), escape(self._state.photos.tag_name(tag))
                     for name in change.names:
                         yield Spot(self.name, (tag,)), name
+            case NarrowingChanged(path=path):
+                yield Spot(self.name, path[:-1]), escape(self._state.photos.tag_name(path[-1]))
             case EntryChanged(folder=folder, name=name) if folder == UNFILED:
                 yield Spot(self.name), name
 
@@ -177,6 +235,10 @@ class Tags:
     def _need_tag(self, path: tuple[str, ...]) -> None:
         if not path:
             raise not_permitted("Photos go into a tag's folder, not into tags/ itself.")
+
+
+def _path_id(path: tuple[str, ...]) -> bytes:
+    return "/".join(path).encode()
 
 
 def _ids(path: tuple[str, ...]) -> list[TagId]:

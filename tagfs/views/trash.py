@@ -11,10 +11,11 @@ from tagfs.errors import not_permitted
 from tagfs.model import FileId
 from tagfs.vault.ops import Field, Op
 from tagfs.views import acts
+from tagfs.views.fixed import Fixed
 from tagfs.views.nodes import FileNode, Line, Node, Spot
 
 
-class Trash:
+class Trash(Fixed):
     """Deleted files by the name that they had, the later ones of a name with their suffix."""
 
     name = "trash"

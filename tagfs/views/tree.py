@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from tagfs.catalog.photos import ALL
 from tagfs.catalog.records import FileRecord
@@ -17,7 +18,6 @@ from tagfs.views import acts
 from tagfs.views.attributes import Attributes
 from tagfs.views.bulks import Bulks
 from tagfs.views.desktop import is_junk
-from tagfs.views.everything import Everything
 from tagfs.views.inodes import Inodes
 from tagfs.views.inside import Inside
 from tagfs.views.junk import Junk, OpenedScrap, check_no_junk
@@ -40,10 +40,9 @@ from tagfs.views.overwriting import Overwriting
 from tagfs.views.pending import Pendings
 from tagfs.views.refusals import Refusals
 from tagfs.views.resolver import Resolver
+from tagfs.views.root import views_of
 from tagfs.views.shared_thumbnails import SharedThumbnails
-from tagfs.views.tags import Tags
 from tagfs.views.traces import Door, Traces
-from tagfs.views.trash import Trash
 
 Ops = list[Op]
 
@@ -56,11 +55,7 @@ class Tree:
         self._ledger = gallery.ledger
         self._files = gallery.files
         self._state = gallery.state
-        views: Sequence[View] = [
-            Everything(self._state, self._ledger.now_ms, self._files.keeps),
-            Tags(self._state, self._ledger.name_tag),
-            Trash(self._state, self._ledger.now_ms, self._files.keeps),
-        ]
+        views = views_of(gallery)
         self._thumbnails = SharedThumbnails(
             lambda where: self._resolver.listed(where),
             lambda where, name: self._resolver.under(where, name),
@@ -123,7 +118,9 @@ class Tree:
         node = self._resolver.child(where, name)
         if isinstance(node, FileNode):
             node = FileNode(self._pendings.looked_up(Door(node.file, where, name)))
-        return self._inodes.attr(node, volatile=isinstance(where, Spot))
+        attr = self._inodes.attr(node, volatile=isinstance(where, Spot))
+        on_demand = isinstance(node, Spot) and not self._views[node.view].is_listed(node)
+        return replace(attr, on_demand=True) if on_demand else attr
 
     def at(self, path: bytes) -> FileRecord:
         """Return the file at a path from the root; EISDIR for a directory, ENOENT for nothing."""
@@ -230,8 +227,8 @@ class Tree:
             self._junk.remove(where, name)
             return
         file = self._land(self._resolver.entry(where, name))
+        ops = self._moves.take(file, where, name)  # what a view refuses is no removal
         self._bulks.removing(self._traces.caller, where.view if isinstance(where, Spot) else None)
-        ops = self._moves.take(file, where, name)
         self._moves.removing(file, where, name, ops)
         self._commit(ops)
 
