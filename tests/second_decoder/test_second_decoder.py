@@ -466,7 +466,7 @@ def picture(red: int) -> bytes:
 
 
 FILM = 70_000_000
-VIEWS = {"all", "tags", "trash", "people", "search"}
+VIEWS = {name.decode() for name in RESERVED}
 
 
 async def first_acts(g: Folder) -> None:

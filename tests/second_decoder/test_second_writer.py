@@ -23,7 +23,7 @@ import decoder as d
 import encoder as e
 from gallery_kit import SECRET, Folder, make, opened
 
-VIEWS = {"all", "tags", "trash"}
+VIEWS = {name.decode() for name in RESERVED}
 Listed = list[tuple[str, bytes | None, int]]
 """Path, bytes (None of a folder) and mode, sorted."""
 
