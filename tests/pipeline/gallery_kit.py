@@ -13,6 +13,7 @@ from tagfs.errors import FileError, Unreachable
 from tagfs.pipeline.disk import REAL, Disk
 from tagfs.pipeline.gallery import Gallery
 from tagfs.pipeline.looking import Looks
+from tagfs.pipeline.names import RESERVED
 from tagfs.pipeline.opening import create, open_gallery
 from tagfs.remote.store import Page, Stat, Store
 from tagfs.remote.url import dir_url, open_store
@@ -22,6 +23,8 @@ from tagfs.views.opened import Opened
 from tagfs.views.tree import Tree
 
 SECRET = Passphrase("correct horse battery staple")
+VIEWS = {name.decode() for name in RESERVED}
+"""Names at the root that are no folders of the user's."""
 QUICK = KdfParams(64 * 1024, 3, 1)
 
 

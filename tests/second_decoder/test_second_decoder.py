@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "pipeline"))
 import decoder as d
 import encoder as e
-from gallery_kit import SECRET, Folder, make, opened
+from gallery_kit import SECRET, VIEWS, Folder, make, opened
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 
@@ -466,7 +466,6 @@ def picture(red: int) -> bytes:
 
 
 FILM = 70_000_000
-VIEWS = {name.decode() for name in RESERVED}
 
 
 async def first_acts(g: Folder) -> None:

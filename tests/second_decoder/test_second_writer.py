@@ -21,9 +21,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "pipeline"))
 import decoder as d
 import encoder as e
-from gallery_kit import SECRET, Folder, make, opened
+from gallery_kit import SECRET, VIEWS, Folder, make, opened
 
-VIEWS = {name.decode() for name in RESERVED}
 Listed = list[tuple[str, bytes | None, int]]
 """Path, bytes (None of a folder) and mode, sorted."""
 
