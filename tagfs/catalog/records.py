@@ -77,6 +77,12 @@ class FileRecord:
     entries: dict[tuple[FolderId, bytes], list[Dot]] = field(default_factory=dict)
     gone: list[Dot] = field(default_factory=list)  # removed; whatever comes late stays so
     trash_slot: int | None = None
+    changed: int = 0  # greatest clock of an act on it; giving its bytes their final form is none
+
+    @property
+    def ctime_ns(self) -> int:
+        """Nanoseconds since 1970 of the last act on it."""
+        return (max(self.changed, self.born) >> 16) * 1_000_000
 
     @property
     def content(self) -> tuple[ContentId, int] | None:
@@ -139,13 +145,21 @@ class FileRecord:
         """Return the table's value."""
         entries = [[f, n, dots] for (f, n), dots in self.entries.items()]
         return cbor2.dumps(
-            [self.ino, self.born, self.regs.raw(), entries, self.gone, self.trash_slot]
+            [
+                self.ino,
+                self.born,
+                self.regs.raw(),
+                entries,
+                self.gone,
+                self.trash_slot,
+                self.changed,
+            ]
         )
 
     @classmethod
     def decode(cls, ident: FileId, data: bytes) -> FileRecord:
         """Read the table's value."""
-        ino, born, regs, entries, gone, slot = cbor2.loads(data)
+        ino, born, regs, entries, gone, slot, changed = cbor2.loads(data)
         return cls(
             ident,
             ino,
@@ -154,6 +168,7 @@ class FileRecord:
             {(f, n): [(d[0], d[1], d[2]) for d in dots] for f, n, dots in entries},
             [(d[0], d[1], d[2]) for d in gone],
             slot,
+            changed,
         )
 
 
@@ -186,6 +201,11 @@ class FolderRecord:
         if self.regs.stamp(Field.MTIME).hlc >= self.changed:
             return int(self.regs.get(Field.MTIME, 0))
         return (self.changed >> 16) * 1_000_000
+
+    @property
+    def ctime_ns(self) -> int:
+        """Nanoseconds since 1970: when it, or what it lists, was last changed."""
+        return (max(self.changed, self.regs.latest()) >> 16) * 1_000_000
 
     def encode(self) -> bytes:
         """Return the table's value."""

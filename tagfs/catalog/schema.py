@@ -51,7 +51,7 @@ from __future__ import annotations
 
 import enum
 
-SCHEMA = 2
+SCHEMA = 3
 """Bumped on every change of a value's form; a catalog with another number is rebuilt."""
 
 

@@ -290,8 +290,13 @@ class State:
     def _apply(self, op: Op, stamp: Stamp, index: int) -> None:
         match op:
             case SetRegister(entity=Entity.FILE):
+                # A file's bytes get their final form when nobody does anything; every act on
+                # them writes its time of modification, too.
                 self._on_file(
-                    FileId(op.id), stamp, lambda f: f.regs.write(op.field, op.value, stamp)
+                    FileId(op.id),
+                    stamp,
+                    lambda f: f.regs.write(op.field, op.value, stamp),
+                    acts=op.field is not Field.CONTENT,
                 )
             case AddEntry():
                 dot = (stamp.device, stamp.hlc, index)
@@ -331,6 +336,7 @@ class State:
         stamp: Stamp,
         change: Callable[[FileRecord], object],
         renames: bool = False,
+        acts: bool = True,
     ) -> None:
         """Change a file's record and carry the consequences to photos, trash and words."""
         record = self.tables.files.get(ident)
@@ -339,6 +345,8 @@ class State:
         before = record.content if record.live else None
         older = stamp.hlc < record.born
         record.born = min(record.born, stamp.hlc)
+        if acts:
+            record.changed = max(record.changed, stamp.hlc)
         change(record)
         after = record.content if record.live else None
         self._show_in_trash(record)

@@ -116,6 +116,9 @@ class Tree(Protocol):
     def on_change(self, listener: Changed) -> None:
         """Call ``listener`` for every change that the kernel cannot know of."""
 
+    def on_arrival(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` whenever bytes that somebody waits for have come in."""
+
     def forget(self, ino: int) -> None:
         """The kernel knows this inode no longer, and nobody has it open."""
 

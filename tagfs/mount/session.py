@@ -49,6 +49,8 @@ async def serve(
     Calls ``ready`` when the mount answers. Raises MountError when it cannot be made.
     """
     invalidator = invalidator or Invalidator()
+    patience = patience or Patience()
+    tree.on_arrival(patience.bytes_arrived)
     operations = Operations(
         tree, sync, invalidator.changed, xattrs=not options.noxattr, patience=patience
     )

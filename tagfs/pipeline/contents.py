@@ -12,6 +12,8 @@ import logging
 import os
 from collections.abc import Awaitable, Callable
 
+import trio
+
 from tagfs.crypto.chunked import TAG
 from tagfs.errors import FileError, Integrity, NotFound, RemoteError
 from tagfs.model import CHUNK, PART, Content, Part
@@ -19,6 +21,7 @@ from tagfs.pipeline.buffers import BufferPool
 from tagfs.pipeline.disk import Buffer
 from tagfs.pipeline.heads import Heads
 from tagfs.pipeline.notes import UNRECORDED, Base, DraftSaved
+from tagfs.pipeline.pace import Pace
 from tagfs.pipeline.scratch import Scratches
 from tagfs.pipeline.spool import Spool
 from tagfs.recognise.heads import MAX_HEAD
@@ -63,6 +66,7 @@ class Contents:
         self.ring = ring
         self.small = BufferPool(CHUNK, 32)
         self.large = BufferPool(WINDOW, 16)
+        self.pace = Pace(REMOTE_WINDOW)
         self.stored = memoryview(bytearray(WINDOW // CHUNK * _STEP))
         """For sealed bytes between one pread and its decryption, which nothing interrupts."""
 
@@ -153,14 +157,21 @@ class Contents:
 
     async def get(self, part: Part, offset: int, size: int | None) -> bytes:
         """Return stored bytes from the remote. Raises FileError(ENETUNREACH or EIO)."""
+        began = trio.current_time()
         try:
-            return await self.store.get(object_path(part.name), offset, size)
+            data = await self.store.get(object_path(part.name), offset, size)
         except NotFound:
             raise damaged(Integrity(f"Object {part.name.hex()} is not on the remote.")) from None
         except Integrity as e:
             raise damaged(e) from None
         except RemoteError as e:
+            self.pace.failed()
             raise FileError(errno.ENETUNREACH, str(e)) from e
+        except trio.Cancelled:
+            self.pace.failed()
+            raise
+        self.pace.came(len(data), trio.current_time() - began)
+        return data
 
 
 class ContentReader:
@@ -300,7 +311,7 @@ class ContentReader:
         else:
             upto = _up(end - index * PART)
             self._ahead = WINDOW
-        upto = min(upto, begin + REMOTE_WINDOW, part.size, self.size - index * PART)
+        upto = min(upto, begin + self._contents.pace.at_once, part.size, self.size - index * PART)
         try:
             reader = PartReader(self._contents.ring, part, index)
             stored_offset, length, first = reader.span(begin, upto - begin)

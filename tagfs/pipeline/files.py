@@ -141,17 +141,19 @@ class Files:
                 raise FileError(5, "The record of this file's content is missing.")
         return OpenContent(self._contents, self._spool, self._ring, record.id, content)
 
-    def size_and_mtime(self, record: FileRecord) -> tuple[int, int]:
-        """Return a file's size and modification time, as far as they are written now."""
+    def size_and_times(self, record: FileRecord) -> tuple[int, int, int]:
+        """Return a file's size, modification and change time, as far as they are written now."""
+        mtime, ctime = record.mtime_ns, record.ctime_ns
         file = self._open.get(record.id)
         if file is not None:
-            mtime = file.mtime_ns
-            return file.bytes.size, record.mtime_ns if mtime is None else mtime
+            if file.mtime_ns is not None:
+                mtime, ctime = file.mtime_ns, max(ctime, file.ctime_ns)
+            return file.bytes.size, mtime, ctime
         draft = self._local.draft(record.id)
         if draft is not None:
-            return draft.size, record.mtime_ns
+            return draft.size, mtime, ctime
         content = record.content
-        return (0 if content is None else content[1]), record.mtime_ns
+        return (0 if content is None else content[1]), mtime, ctime
 
     def set_open_mtime(self, file: FileId, mtime_ns: int) -> bool:
         """Give what is being written this time; False when the file has nothing pending."""
@@ -167,8 +169,10 @@ class Files:
         """Return the function that tells a content's media type from its first bytes."""
         return lambda head: sniff(head, name)
 
-    def settle(self, file: FileRecord, content: Content, mtime_ns: int, why: Writing) -> None:
-        """A file holds a sealed content from now on."""
+    def settle(
+        self, file: FileRecord, content: Content, mtime_ns: int | None, why: Writing
+    ) -> None:
+        """A file holds a sealed content from now on. ``mtime_ns`` None: it was written before."""
         ops: list[Op] = []
         known = self._state.photos.content(content.id)
         if known is None:
@@ -184,7 +188,8 @@ class Files:
             value = (*value, old[0])
             ops += self._replace(file, content, why)
         ops.append(_set(file.id, Field.CONTENT, value))
-        ops.append(_set(file.id, Field.MTIME, mtime_ns))
+        if mtime_ns is not None:
+            ops.append(_set(file.id, Field.MTIME, mtime_ns))
         self._commit_final(file.id, ops, why.act)
         self._seen_as.pop(file.id, None)
         self._drop_copy(known, content)
@@ -261,10 +266,9 @@ class Files:
         ops = [] if arrival is None else arrival.operations(None)
         if why.emptied and not why.again and file.content is not None:
             ops.append(_set(file.id, Field.WRITTEN_OVER, inheriting.origin(self._state, file)))
-        if ops or mtime_ns != file.mtime_ns:
-            ops.append(_set(file.id, Field.MTIME, mtime_ns))
-            self._ledger.commit(ops, by_user=True, act=why.act)
-            self._arrivals.pop(file.id, None)
+        ops.append(_set(file.id, Field.MTIME, mtime_ns))
+        self._ledger.commit(ops, by_user=True, act=why.act)
+        self._arrivals.pop(file.id, None)
         self._changed()
 
     def closed(self, file: OpenFile) -> None:

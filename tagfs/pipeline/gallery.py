@@ -255,7 +255,7 @@ class Gallery:
             self.files.drop(content)
             return
         try:
-            self.files.settle(record, content, record.mtime_ns, Writing(UnitId(random_id())))
+            self.files.settle(record, content, None, Writing(UnitId(random_id())))
         except FileError:
             self.files.drop(content)
             raise

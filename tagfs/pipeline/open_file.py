@@ -61,11 +61,17 @@ class OpenFile:
         self.bytes = bytes_
         self.handles = 0
         self._mtime: int | None = None  # of the last write, or as set since
+        self._ctime = 0  # of the last write or setting
 
     @property
     def mtime_ns(self) -> int | None:
         """Modification time that is not journalled yet, None when there is none."""
         return self._mtime
+
+    @property
+    def ctime_ns(self) -> int:
+        """When bytes or their time were last changed, to the millisecond, as journals have it."""
+        return self._ctime // 1_000_000 * 1_000_000
 
     @property
     def dirty(self) -> bool:
@@ -76,20 +82,20 @@ class OpenFile:
         """Use this time for what is being written; False when nothing is."""
         if not self.dirty:
             return False
-        self._mtime = mtime_ns
+        self._mtime, self._ctime = mtime_ns, self._keeper.now_ns()
         return True
 
     def write(self, offset: int, data: Bytes) -> int:
         """Take all of ``data``."""
         self.bytes.write(offset, data)
-        self._mtime = self._keeper.now_ns()
+        self._mtime = self._ctime = self._keeper.now_ns()
         return len(data)
 
     def truncate(self, size: int) -> None:
         """Cut the file or extend it by zeros."""
         if size != self.bytes.size:
             self.bytes.truncate(size)
-            self._mtime = self._keeper.now_ns()
+            self._mtime = self._ctime = self._keeper.now_ns()
 
     def flush(self, why: Writing) -> bool:
         """Journal what was written and say whether there was anything.

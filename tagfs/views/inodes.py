@@ -35,7 +35,7 @@ class Inodes:
     def __init__(
         self,
         state: State,
-        size_and_mtime: Callable[[FileRecord], tuple[int, int]],
+        size_and_times: Callable[[FileRecord], tuple[int, int, int]],
         text: Callable[[Text], bytes],
         now_ns: Callable[[], int],
         pending: Callable[[FileId], FileRecord | None],
@@ -44,7 +44,7 @@ class Inodes:
         """``pending`` tells of files that are not journalled yet."""
         self._state = state
         self._pending = pending
-        self._size_and_mtime = size_and_mtime
+        self._size_and_times = size_and_times
         self._text = text
         self._now_ns = now_ns
         self._junk = junk
@@ -104,8 +104,7 @@ class Inodes:
         if isinstance(node, OwnFolder):
             record = self._state.folders.ensure(node.folder)
             mode = int(record.regs.get(Field.MODE, 0o700)) if node.folder == ROOT else record.mode
-            mtime = record.mtime_ns
-            return Attr(self.number(node), Kind.DIR, 0, mode, mtime, mtime, 1)
+            return Attr(self.number(node), Kind.DIR, 0, mode, record.mtime_ns, record.ctime_ns, 1)
         ino = self.number(node)
         if isinstance(node, Spot):
             when = self._times.get(node, self._since)
@@ -121,10 +120,11 @@ class Inodes:
 
     def _file_attr(self, file: FileRecord, volatile: bool) -> Attr:
         target = file.target
-        size, mtime = self._size_and_mtime(file)
-        changed = (file.regs.latest() >> 16) * 1_000_000
+        size, mtime, changed = self._size_and_times(file)
         # A photo is listed in views beside its entries; du, tar and rsync -H then count it once.
-        links = max(1, len(file.entries) + (1 if file.content is not None else 0))
+        # What is gone has none, as for whoever still has it open on any file system.
+        listed = len(file.entries) + (1 if file.content is not None else 0)
+        links = max(1, listed) if file.kept else 0
         if target is not None:
             return Attr(file.ino, Kind.SYMLINK, len(target), 0o777, mtime, changed, links)
         return Attr(file.ino, Kind.FILE, size, file.mode, mtime, changed, links, volatile)

@@ -116,7 +116,9 @@ class Pendings:
         found = self._by_file.get(file)
         if found is None or not self._lasts(found):
             return False
-        found.record.regs.write(field, value, self._stamp())
+        stamp = self._stamp()
+        found.record.regs.write(field, value, stamp)
+        found.record.changed = stamp.hlc
         return True
 
     def looked_up(self, door: Door) -> FileId:
@@ -124,6 +126,9 @@ class Pendings:
 
         Raises what the view says to a new file.
         """
+        file = self._state.file(door.file)
+        if file is not None and file.target is not None:
+            return door.file  # a symlink is on the way to what is opened
         asked = self._asked.get(self._traces.caller)
         if asked is not None and asked.file == door.file and isinstance(door.where, Spot):
             asked.pending = self._begin(door)
@@ -147,7 +152,7 @@ class Pendings:
             self._found[pending.where, pending.name] = pending
             pending.until = self._monotonic() + EMPTY
             self._files.expect(pending)
-            kept = self._files.size_and_mtime(file)[0] > 0
+            kept = self._files.size_and_times(file)[0] > 0
         else:
             kept = self._overwriting.gives_way(file)
         if emptied:

@@ -75,7 +75,7 @@ class Tree:
         self._junk = Junk(self._ledger.now_ns)
         self._inodes = Inodes(
             self._state,
-            self._files.size_and_mtime,
+            self._files.size_and_times,
             self._inside.text,
             self._ledger.now_ns,
             self._pendings.record,
@@ -330,7 +330,7 @@ class Tree:
             if writing:
                 raise not_permitted("Thumbnails are made by tagfs.")
             record = self._inodes.record(node.file)
-            mtime = self._files.size_and_mtime(record)[1]
+            mtime = self._files.size_and_times(record)[1]
             return Opened.of_text(ino, await self._thumbnails.png(node, record, mtime))
         if not isinstance(node, FileNode):
             raise FileError(errno.EISDIR)
@@ -367,6 +367,10 @@ class Tree:
         """Call ``listener(directory, name)`` for entries, ``listener(inode, None)`` for
         attributes that the kernel should ask for again."""
         self._news.on_change(listener)
+
+    def on_arrival(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` whenever bytes came in from the remote."""
+        self._gallery.contents.pace.on_arrival(listener)
 
     def forget(self, ino: int) -> None:
         """The kernel holds no reference to this inode any more."""

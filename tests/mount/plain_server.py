@@ -2,7 +2,7 @@
 
 Says ``ready`` on stdout, then obeys lines on stdin (``appear NAME``, ``vanish NAME``,
 ``mode NAME OCTAL``, ``take-away NAME``,
-``wait-for-reader``, ``state``), each answered by one line.
+``trickle NAME``, ``wait-for-reader``, ``state``), each answered by one line.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ async def obey(tree: PlainTree, line: str) -> object:
         tree.recall_mode(name, int(rest[1], 8))
     elif word == "take-away":
         tree.take_away(name)
+    elif word == "trickle":
+        tree.let_trickle(name)
     elif word == "wait-for-reader":
         await tree.reader_waits.wait()
     elif word == "state":

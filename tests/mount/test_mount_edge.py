@@ -285,6 +285,17 @@ def test_bytes_that_never_arrive_give_enetunreach_in_time(start: Callable[..., S
     assert (server.path / "g").write_bytes(b"the rest works") == 14
 
 
+def test_a_reader_is_answered_late_when_bytes_keep_arriving(start: Callable[..., Server]) -> None:
+    server = start("--offline", "1.5")
+    path = server.path / "f"
+    path.write_bytes(b"far away")
+    server.say("trickle f")
+    drop_pages(path)
+    begun = time.monotonic()
+    assert path.read_bytes() == b"far away"
+    assert time.monotonic() - begun > 2
+
+
 def test_what_waits_for_the_network_does_not_hold_up_others(start: Callable[..., Server]) -> None:
     server = start("--offline", "2")
     paths = [server.path / str(i) for i in range(120)]

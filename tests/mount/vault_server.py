@@ -2,8 +2,9 @@
 
 FOLDER has (or gets) ``state`` and ``remote``; a state that is gone is made anew by joining. Says
 ``ready``; quick KDF; no recogniser, or that of colours.py. Lines on stdin: ``wait stored``,
-``wait recognised``, ``sync``, ``status``, ``hash``, ``undo``. With ``--far`` the remote is no
-folder of this machine; ``gone`` takes it away, ``gets`` tells how many objects it was asked for.
+``wait recognised``, ``sync``, ``status``, ``hash``, ``undo``; ``many add 0 1000``, ``many remove 0 1000``
+(photos without bytes in ``many/``, tagged many). With ``--far`` the remote is no folder of this
+machine; ``gone`` takes it away, ``gets`` tells how many objects it was asked for.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "pipeline"))
 from colours import WithThumbnails
 from far_store import Far
 from gallery_kit import SECRET, make
+from many import Many, names
 
 from tagfs.mount import mountpoint
 from tagfs.mount.options import parse
@@ -47,6 +49,10 @@ async def obey(gallery: Gallery, far: Far, line: str) -> object:
         return gallery.state.state_hash().hex()
     if word == "undo":
         return gallery.undoing.undo().text
+    if word == "many":
+        many = Many(gallery, b"many", "many")
+        which = names(int(rest[1]), int(rest[2]))
+        (many.add if rest[0] == "add" else many.remove)(which)
     return "done"
 
 
