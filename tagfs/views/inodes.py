@@ -112,7 +112,7 @@ class Inodes:
         if isinstance(node, Scrap):
             return self._junk.attr(node)
         if isinstance(node, Thumbnail):
-            when = self._size_and_mtime(self.record(node.file))[1]
+            when = self._size_and_times(self.record(node.file))[1]
             return Attr(ino, Kind.FILE, node.size, GENERATED_MODE, when, when, 1, volatile=True)
         size = len(self._text(node))
         now = self._now_ns() if size else self._since

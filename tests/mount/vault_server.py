@@ -2,9 +2,10 @@
 
 FOLDER has (or gets) ``state`` and ``remote``; a state that is gone is made anew by joining. Says
 ``ready``; quick KDF; no recogniser, or that of colours.py. Lines on stdin: ``wait stored``,
-``wait recognised``, ``sync``, ``status``, ``hash``, ``undo``; ``many add 0 1000``, ``many remove 0 1000``
-(photos without bytes in ``many/``, tagged many). With ``--far`` the remote is no folder of this
-machine; ``gone`` takes it away, ``gets`` tells how many objects it was asked for.
+``wait recognised``, ``sync``, ``status``, ``hash``, ``undo``; ``many add 0 1000``,
+``many remove 0 1000`` (photos without bytes in ``many/``, tagged many). With ``--far`` the remote
+is no folder of this machine; ``gone`` takes it away, ``gets`` tells how many objects it was asked
+for.
 """
 
 from __future__ import annotations
