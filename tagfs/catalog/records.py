@@ -76,7 +76,7 @@ class FileRecord:
     regs: Registers = field(default_factory=Registers)
     entries: dict[tuple[FolderId, bytes], list[Dot]] = field(default_factory=dict)
     gone: list[Dot] = field(default_factory=list)  # removed; whatever comes late stays so
-    trash_slot: int | None = None
+    slots: dict[bytes, int] = field(default_factory=dict)  # lists that it stands on (shelves.py)
     changed: int = 0  # greatest clock of an act on it; giving its bytes their final form is none
 
     @property
@@ -145,21 +145,13 @@ class FileRecord:
         """Return the table's value."""
         entries = [[f, n, dots] for (f, n), dots in self.entries.items()]
         return cbor2.dumps(
-            [
-                self.ino,
-                self.born,
-                self.regs.raw(),
-                entries,
-                self.gone,
-                self.trash_slot,
-                self.changed,
-            ]
+            [self.ino, self.born, self.regs.raw(), entries, self.gone, self.slots, self.changed]
         )
 
     @classmethod
     def decode(cls, ident: FileId, data: bytes) -> FileRecord:
         """Read the table's value."""
-        ino, born, regs, entries, gone, slot, changed = cbor2.loads(data)
+        ino, born, regs, entries, gone, slots, changed = cbor2.loads(data)
         return cls(
             ident,
             ino,
@@ -167,7 +159,7 @@ class FileRecord:
             Registers(regs),
             {(f, n): [(d[0], d[1], d[2]) for d in dots] for f, n, dots in entries},
             [(d[0], d[1], d[2]) for d in gone],
-            slot,
+            slots,
             changed,
         )
 

@@ -27,7 +27,8 @@ WORD           file id                   what the user said of a file that has n
                                          (waiting.py)
 WORD_PAGE      list id, page             slots (file id): such files that a tag, a date or
                                          favourites/ lists
-TRASH_PAGE     b"", page                 slots (file id): what trash/ lists
+SHELF_PAGE     list, page                slots (file id): the trash (b""), comparisons that are due,
+                                         former contents of a file (shelves.py)
 NARROWING      path of tag ids           whether it is kept, stamp, slots (kept.py)
 NARROWING      b"all", page              slots (path of tag ids): every kept narrowing
 NARROWING      b"below:" + path, page    slots (path of tag ids): those one tag longer
@@ -71,7 +72,7 @@ class Table(enum.IntEnum):
     TAG_PAGE = 10
     TAG_NAME = 11
     WORD = 12
-    TRASH_PAGE = 13
+    SHELF_PAGE = 13
     NARROWING = 14
     QUERY = 15
     POSTING = 16

@@ -15,10 +15,10 @@ import cbor2
 
 from tagfs.catalog.folders import FILE, FOLDER, Folders, file_of
 from tagfs.catalog.kept import Kept
-from tagfs.catalog.pages import Pages
 from tagfs.catalog.photos import Photos
 from tagfs.catalog.records import FileRecord, FolderRecord, PhotoRecord, Registers, TagRecord
 from tagfs.catalog.schema import Table
+from tagfs.catalog.shelves import TRASH, Shelves
 from tagfs.catalog.tables import KeyValue, Tables
 from tagfs.catalog.undo import Deed, Listed, Said, UndoLog, Wrote
 from tagfs.catalog.waiting import Waiting
@@ -102,7 +102,7 @@ class State:
         self._changes: list[Change] = []
         self.folders = Folders(self.tables, lambda f, n: self._changes.append(EntryChanged(f, n)))
         self.photos = Photos(self.tables, taxonomy, self._photo_changed)
-        self._trash = Pages(store, Table.TRASH_PAGE)
+        self.shelves = Shelves(self.tables)
         self.undo = UndoLog(store)
         self._waiting = Waiting(store)
         self.narrowings = Kept(store, Table.NARROWING, Field.NARROWING)
@@ -119,9 +119,8 @@ class State:
         return self.tables.files.get(ident)
 
     def trash(self, start: int = 0) -> Iterator[tuple[int, FileRecord]]:
-        """Yield (slot, file) of everything deleted and not yet gone."""
-        for slot, item in self._trash.scan(b"", start):
-            yield slot, file_of(self.tables, item)
+        """Return (slot, file) of everything deleted and not yet gone."""
+        return self.shelves.files(TRASH, start)
 
     def waiting(self, list_id: bytes, start: int = 0) -> Iterator[tuple[int, FileRecord]]:
         """Yield (slot, file) of files without a content that the user put into a list.
@@ -349,7 +348,7 @@ class State:
             record.changed = max(record.changed, stamp.hlc)
         change(record)
         after = record.content if record.live else None
-        self._show_in_trash(record)
+        self.shelves.place(record)
         self.tables.files.put(ident, record)
         if before is not None and (after is None or after[0] != before[0]):
             self.photos.detach(record, before[0])
@@ -361,14 +360,6 @@ class State:
                 self.photos.refresh(photo)
         self._waiting.show(record)
         self._changes.append(FileChanged(ident))
-
-    def _show_in_trash(self, record: FileRecord) -> None:
-        wanted = record.trashed is not None and not record.live and not record.purged
-        if wanted and record.trash_slot is None:
-            record.trash_slot = self._trash.append(b"", record.id)
-        elif not wanted and record.trash_slot is not None:
-            self._trash.clear(b"", record.trash_slot)
-            record.trash_slot = None
 
     def _show_waiting(self, file: FileId) -> None:
         """List a file where the words put it that were said of it, once it is there."""

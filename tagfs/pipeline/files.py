@@ -18,14 +18,12 @@ from tagfs.pipeline.names import looks_temporary
 from tagfs.pipeline.notes import DraftDropped, DraftSaved, Dropped
 from tagfs.pipeline.open_file import FileHandle, OpenFile, Writing
 from tagfs.pipeline.spool import Spool
+from tagfs.pipeline.versions import Versions
 from tagfs.recognise.sniff import sniff
 from tagfs.vault.ops import Entity, Field, Op, RecordContent, SetRegister
 from tagfs.vault.writing import ContentWriter
 
 log = logging.getLogger(__name__)
-
-VERSION_EVERY_MS = 3_600_000
-"""Milliseconds between two old versions kept of a file that is no photo."""
 
 
 class Arrival(Protocol):
@@ -60,7 +58,7 @@ class Files:
         self._sync = sync
         self._changed = changed
         self._open: dict[FileId, OpenFile] = {}
-        self._versions: dict[FileId, int] = {}
+        self.versions = Versions(ledger.state, ledger.now_ms)
         self._arrivals: dict[FileId, Arrival] = {}
         self._seen_as: dict[FileId, bytes] = {}  # view names through which edits came
 
@@ -315,21 +313,19 @@ class Files:
     def _keep_old(self, file: FileRecord) -> list[Op]:
         """Keep the content that is being overwritten in the trash, as a file of its own."""
         assert file.content is not None
-        photo = self._state.photos.get(file.content[0])
         places = tuple(file.entries)
         if not places or not self.keeps(file, places[0][1]):
             return []
-        if photo is None or not photo.media:
-            last = self._versions.get(file.id, 0)
-            if self._ledger.now_ms() - last < VERSION_EVERY_MS:
-                return []
-            self._versions[file.id] = self._ledger.now_ms()
+        counted = self.versions.counted(file)
+        if counted and not self.versions.is_due(file.id):
+            return []
         ghost = FileId(random_id())
         return [
             _set(ghost, Field.MODE, file.mode),
             _set(ghost, Field.MTIME, file.mtime_ns),
             _set(ghost, Field.CONTENT, file.content),
             _set(ghost, Field.TRASHED, (self._ledger.now_ms(), places)),
+            *(self.versions.keep(file.id, ghost) if counted else ()),
         ]
 
 

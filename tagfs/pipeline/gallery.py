@@ -19,6 +19,7 @@ from tagfs.catalog.state import Change, PhotoChanged
 from tagfs.errors import FileError, RemoteError
 from tagfs.model import Content, ContentId, UnitId, random_id
 from tagfs.pipeline.contents import Contents
+from tagfs.pipeline.edits import Edits
 from tagfs.pipeline.files import Files
 from tagfs.pipeline.journal import Position
 from tagfs.pipeline.ledger import Ledger
@@ -125,6 +126,7 @@ class Gallery:
             remember,
         )
         self.undoing = Undoing(ledger)
+        self.edits = Edits(ledger, self.files.is_unsaved)
         self.looker = Looker(
             ledger.state,
             recogniser,
@@ -158,6 +160,7 @@ class Gallery:
         for change in changes:
             if isinstance(change, PhotoChanged) and self._unseen(change.photo):
                 self.looker.enqueue(change.photo)
+        self.edits.changed(changes)
         self.uploader.wake()
 
     def _unseen(self, ident: ContentId) -> bool:
@@ -178,6 +181,7 @@ class Gallery:
             nursery.start_soon(self._sync_often)
             nursery.start_soon(self._reseal_drafts)
             nursery.start_soon(self.looker.run)
+            nursery.start_soon(self.edits.run)
             nursery.start_soon(self.uploader.run)
             nursery.start_soon(self._watch_space)
             nursery.start_soon(self._expire_often)
@@ -334,6 +338,7 @@ class Gallery:
             while self._local.drafts() or self.files.unsaved:
                 await trio.sleep(0.1)
             await self.looker.wait_idle()
+            await self.edits.wait_idle()
             if target == "stored":
                 await self.uploader.wait_idle()
             return True

@@ -94,17 +94,12 @@ def opposite(state: State, ops: Iterable[Op]) -> list[Op]:
         match op:
             case RemoveEntry():
                 back.append(AddEntry(op.folder, op.name, op.file))
-            case SetRegister(entity=Entity.FILE, field=Field.TRASHED):
-                back.append(set_file(FileId(op.id), Field.TRASHED, None))
-            case SetRegister(entity=Entity.PHOTO):
+            case SetRegister():
                 value, _ = state.register(op.entity, op.id, op.field)
-                if value is None and op.field is Field.FAVOURITE:
-                    value = False
                 back.append(SetRegister(op.entity, op.id, op.field, value))
-            case SetWord() if len(op.photo) == 32:
-                photo = state.photos.get(ContentId(op.photo))
-                said = photo.words.get(op.tag) if photo else None
-                back.append(SetWord(op.photo, op.tag, said[0] if said else Word.UNSET))
+            case SetWord():
+                word, _ = state.word(op.photo, op.tag)
+                back.append(SetWord(op.photo, op.tag, word))
     return back
 
 

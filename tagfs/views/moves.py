@@ -88,7 +88,10 @@ class Moves:
                 self._check_free(target, new_name)
             ops = self._in_place_of(file, source, name, target, new_name, there)
             if isinstance(there, FileNode):
-                ops += self.take(self._record(there.file), target, new_name)
+                old = self._record(there.file)
+                saved = self._overwriting.is_new(file, name)
+                taken = self.take(old, target, new_name)
+                ops += self._overwriting.replace(old, file, taken, saved)
             recorded = self._state.folders.entry_name(source.folder, name, file.id)
             ops += acts.unlist(file, source.folder, recorded)
             return [*ops, AddEntry(target.folder, new_name, file.id)]

@@ -9,7 +9,8 @@ from tagfs.catalog.state import State
 from tagfs.model import UNFILED, ContentId, FileId
 from tagfs.pipeline import inheriting
 from tagfs.pipeline.names import looks_temporary
-from tagfs.vault.ops import Field, Op
+from tagfs.pipeline.versions import Versions
+from tagfs.vault.ops import Field, Op, RemoveEntry
 from tagfs.views import acts
 from tagfs.views.nodes import Directory, OwnFolder
 from tagfs.views.traces import Traces
@@ -28,8 +29,10 @@ class Overwriting:
         keeps: acts.Keeps,
         unsealed: Callable[[FileId], bool],
         traces: Traces,
+        versions: Versions,
     ) -> None:
         self._state = state
+        self._versions = versions
         self._now_ms = now_ms
         self._keeps = keeps
         self._unsealed = unsealed
@@ -90,6 +93,18 @@ class Overwriting:
             if file is not None and set(file.entries) == {here}
             for op in acts.unlist(file, *here)
         ]
+
+    def replace(self, old: FileRecord, new: FileRecord, taken: list[Op], saved: bool) -> list[Op]:
+        """Give a file the entry in an own folder that ``taken`` takes from another.
+
+        When a text or document is ``saved`` in that way, what it was is one of its versions.
+        """
+        if not self._versions.counted(old) or len(old.entries) != 1:
+            return taken
+        due = not saved or self._versions.is_due(old.id)
+        if not due:
+            taken = [op for op in taken if isinstance(op, RemoveEntry)]
+        return taken + self._versions.hand_on(old.id, new.id, with_old=due)
 
     def make_way(self, file: FileRecord, name: bytes) -> list[Op]:
         """Show the photo that has a view name as ``name~id`` from now on."""

@@ -70,6 +70,7 @@ class Tree:
             self._files.keeps,
             self._files.is_unsealed,
             self._traces,
+            self._files.versions,
         )
         self._pendings = Pendings(self._ledger, self._files, self._views, overwriting, self._traces)
         self._junk = Junk(self._ledger.now_ns)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import trio
+from PIL import Image
 
+from tagfs.catalog.shelves import WRITTEN_OVER
 from tagfs.errors import FileError
+from tagfs.model import UNFILED, Analysis
+from tagfs.recognise.phash import perceptual_hash
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "pipeline"))
-from colours import ByColour, picture
+from colours import ByColour, Read, photo, picture
 from gallery_kit import Folder, make, opened
-
-from tagfs.model import FileId
-from tagfs.vault.ops import Field
 
 
 def run(tmp_path: Path, *scripts: Callable[[Folder], Awaitable[None]]) -> None:
@@ -330,19 +333,6 @@ async def edit(g: Folder, path: str, data: bytes, at: int = 0) -> None:
     await handle.release()
 
 
-def over(g: Folder, path: str) -> str | None:
-    """Return the view name of what a file was written over, as it is remembered."""
-    _, ident = g.gallery.state.tables.inode_owner(g.ino(path)) or (0, b"")
-    file = g.gallery.state.file(FileId(ident))
-    assert file is not None
-    content = file.regs.get(Field.WRITTEN_OVER)
-    if content is None:
-        return None
-    found = g.gallery.state.photos.get(content)
-    assert found is not None
-    return None if found.name is None else os.fsdecode(found.name)
-
-
 def test_an_edit_through_a_tag_shows_the_new_bytes_at_once_whatever_twins_keep(
     tmp_path: Path,
 ) -> None:
@@ -397,3 +387,260 @@ def test_an_edit_takes_tags_along_and_an_overwrite_waits_to_be_compared(tmp_path
         assert await g.read("tags/best/x.png") == picture(200) + b"more"
 
     run(tmp_path, script)
+
+
+# -- was it an edit? --------------------------------------------------------------------------
+
+
+def shot(seed: int, quality: int = 90) -> bytes:
+    """Return a photo as a camera takes it; with another quality it is an edit of it."""
+    image = Image.open(io.BytesIO(photo(seed, 200)))
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+class Hashing(ByColour):
+    """The recogniser by colour, which also says what the picture looks like."""
+
+    async def recognise(self, read: Read, size: int, media_type: str) -> Analysis:
+        analysis = await super().recognise(read, size, media_type)
+        image = Image.open(io.BytesIO(bytes(await read(0, size))))
+        return replace(analysis, facts=replace(analysis.facts, phash=perceptual_hash(image)))
+
+
+def run_seen(tmp_path: Path, *scripts: Callable[[Folder], Awaitable[None]]) -> None:
+    """As ``run``, with a recogniser that tells pictures apart."""
+
+    async def main() -> None:
+        await make(tmp_path)
+        for script in scripts:
+            async with opened(tmp_path, recogniser=Hashing()) as folder:
+                await script(folder)
+
+    trio.run(main)
+
+
+async def said(g: Folder, path: str, tag: str) -> None:
+    """Say that a photo has a tag, and that it is a favourite."""
+    if tag not in g.names("tags"):
+        g.mkdir(f"tags/{tag}")
+    g.ln(path, f"tags/{tag}/{path.rpartition('/')[2]}")
+
+
+def waiting(g: Folder) -> int:
+    return g.gallery.state.shelves.count(WRITTEN_OVER)
+
+
+@pytest.mark.parametrize("way", ["truncation", "rename"])
+def test_an_edit_that_was_written_over_a_name_takes_the_older_ones_places_and_words(
+    tmp_path: Path, way: str
+) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("2019")
+        await g.write("2019/x.jpg", shot(1))
+        await said(g, "2019/x.jpg", "best")
+        await g.gallery.wait("recognised", 20)
+        if way == "rename":
+            await save(g, "all/x.jpg", shot(1, 60), "x.jpg_exiftool_tmp")
+        else:
+            await g.write("all/x.jpg", shot(1, 60))
+        assert len(g.names("all")) == 2
+        await g.gallery.wait("recognised", 20)
+        assert g.names("all") == g.names("2019") == g.names("tags/best") == ["x.jpg"]
+        for path in ("all/x.jpg", "2019/x.jpg", "tags/best/x.jpg"):
+            assert await g.read(path) == shot(1, 60)
+        assert g.names("trash") == ["x.jpg"]
+        assert await g.read("trash/x.jpg") == shot(1)
+        assert waiting(g) == 0
+        assert g.gallery.state.folders.is_empty(UNFILED)
+
+    async def undone(g: Folder) -> None:
+        g.gallery.undoing.undo()
+        assert await g.read("2019/x.jpg") == shot(1)
+        assert await g.read("all/x.jpg") == shot(1, 60)
+        await g.gallery.wait("recognised", 20)
+        assert await g.read("2019/x.jpg") == shot(1)
+
+    run_seen(tmp_path, script, undone)
+
+
+def test_another_picture_under_the_same_name_takes_nothing(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("2019")
+        await g.write("2019/x.jpg", shot(1))
+        await said(g, "2019/x.jpg", "best")
+        await g.gallery.wait("recognised", 20)
+        await g.write("all/x.jpg", shot(2))
+        await g.gallery.wait("recognised", 20)
+        assert waiting(g) == 0
+        assert len(g.names("all")) == 2
+        assert await g.read("all/x.jpg") == shot(2)
+        assert await g.read("2019/x.jpg") == shot(1)
+        (best,) = g.names("tags/best")
+        assert await g.read(f"tags/best/{best}") == shot(1)
+        assert g.names("trash") == []
+
+    run_seen(tmp_path, script)
+
+
+@pytest.mark.parametrize("way", ["truncation", "rename", "unlink"])
+@pytest.mark.parametrize("same", [True, False])
+def test_in_a_folder_words_go_along_when_it_is_the_same_picture(
+    tmp_path: Path, way: str, same: bool
+) -> None:
+    new = shot(1, 60) if same else shot(2)
+
+    async def script(g: Folder) -> None:
+        g.mkdir("2019")
+        await g.write("2019/x.jpg", shot(1))
+        await said(g, "2019/x.jpg", "best")
+        await g.gallery.wait("recognised", 20)
+        g.mv("all/x.jpg", "all/sunset.jpg")
+        if way == "truncation":
+            await g.write("2019/x.jpg", new)
+        elif way == "rename":
+            await save(g, "2019/x.jpg", new, "x.jpg_exiftool_tmp")
+        else:
+            g.rm("2019/x.jpg")
+            await g.write("2019/x.jpg", new)
+        assert await g.read("2019/x.jpg") == new
+        assert g.names("tags/best") == []
+        await g.gallery.wait("recognised", 20)
+        assert waiting(g) == 0
+        assert g.names("all") == (["sunset.jpg"] if same else ["x.jpg"])
+        assert g.names("tags/best") == (["sunset.jpg"] if same else [])
+        assert await g.read("2019/x.jpg") == new
+        assert g.names("trash") == ["x.jpg"]
+
+    run_seen(tmp_path, script)
+
+
+@pytest.mark.parametrize("place", ["2019", "all", "tags/best"])
+def test_an_original_that_was_renamed_away_stays_and_the_words_are_on_both(
+    tmp_path: Path, place: str
+) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("2019")
+        await g.write("2019/x.jpg", shot(1))
+        await said(g, "2019/x.jpg", "best")
+        await g.gallery.wait("recognised", 20)
+        g.tree.acting(77)
+        await g.write(f"{place}/x.jpg_exiftool_tmp", shot(1, 60))
+        g.mv(f"{place}/x.jpg", f"{place}/x.jpg_original")
+        g.mv(f"{place}/x.jpg_exiftool_tmp", f"{place}/x.jpg")
+        await g.gallery.wait("recognised", 20)
+        assert waiting(g) == 0
+        assert await g.read(f"{place}/x.jpg") == shot(1, 60)
+        assert await g.read(f"{place}/x.jpg_original") == shot(1)
+        assert await g.read("all/x.jpg") == await g.read("tags/best/x.jpg") == shot(1, 60)
+        assert len(g.names("tags/best")) == 2
+        assert g.names("trash") == []
+
+    run_seen(tmp_path, script)
+
+
+def test_an_edit_of_an_edit_before_either_was_looked_at_is_one_photo(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("2019")
+        g.mkdir("2020")
+        await g.write("2019/x.jpg", shot(1))
+        await g.write("2020/y.jpg", shot(2))
+        await said(g, "2020/y.jpg", "best")
+        await g.gallery.wait("recognised", 20)
+        for quality in (80, 70, 60):
+            await g.write("all/x.jpg", shot(1, quality))
+            await g.write("2020/y.jpg", shot(2, quality))
+        await g.gallery.wait("recognised", 20)
+        assert g.names("all") == ["x.jpg", "y.jpg"]
+        assert await g.read("2019/x.jpg") == shot(1, 60)
+        assert g.names("tags/best") == ["y.jpg"]
+        assert waiting(g) == 0
+
+    run_seen(tmp_path, script)
+
+
+def test_what_was_not_compared_before_the_end_is_compared_after_the_start(tmp_path: Path) -> None:
+    async def first(g: Folder) -> None:
+        g.mkdir("2019")
+        await g.write("2019/x.jpg", shot(1))
+        await g.gallery.wait("recognised", 20)
+        await g.write("all/x.jpg", shot(1, 60))
+        assert waiting(g) == 1
+
+    async def second(g: Folder) -> None:
+        await g.gallery.wait("recognised", 20)
+        assert waiting(g) == 0
+        assert await g.read("2019/x.jpg") == shot(1, 60)
+
+    run_seen(tmp_path, first, second)
+
+
+def test_a_twin_keeps_the_older_content_when_an_edit_is_written_over_its_name(
+    tmp_path: Path,
+) -> None:
+    async def script(g: Folder) -> None:
+        for folder in ("a", "b"):
+            g.mkdir(folder)
+            await g.write(f"{folder}/x.jpg", shot(1))
+        await g.gallery.wait("recognised", 20)
+        await g.write("all/x.jpg", shot(1, 60))
+        await g.gallery.wait("recognised", 20)
+        assert await g.read("a/x.jpg") == await g.read("all/x.jpg") == shot(1, 60)
+        assert await g.read("b/x.jpg") == shot(1)
+
+    run_seen(tmp_path, script)
+
+
+def test_a_text_that_is_saved_keeps_its_tags(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("notes")
+        await g.write("notes/a.txt", b"one")
+        g.tree.set_xattr(g.ino("notes/a.txt"), b"user.xdg.tags", b"todo")
+        assert g.names("tags/todo") == ["a.txt"]
+        await save(g, "notes/a.txt", b"two", "sedAbCdEf")
+        await g.gallery.wait("recognised", 20)
+        assert await g.read("tags/todo/a.txt") == b"two"
+
+    run_seen(tmp_path, script)
+
+
+# -- former contents of what is no photo ------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["truncation", "rename"])
+def test_of_a_text_the_last_three_former_contents_are_kept_at_most_one_an_hour(
+    tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hour = 3_600_000_000_000
+    later = 0
+
+    async def write(g: Folder, data: bytes) -> None:
+        if way == "rename":
+            await save(g, "notes/a.txt", data, "sedAbCdEf")
+        else:
+            await g.write("notes/a.txt", data)
+
+    async def kept(g: Folder) -> list[bytes]:
+        return sorted([await g.read(f"trash/{name}") for name in g.names("trash")])
+
+    async def first(g: Folder) -> None:
+        g.mkdir("notes")
+        await g.write("notes/a.txt", b"0")
+        await write(g, b"1")
+        await write(g, b"2")
+        assert await kept(g) == [b"0"]
+
+    async def second(g: Folder) -> None:
+        nonlocal later
+        await write(g, b"3")  # the hour is not over because tagfs was ended
+        assert await kept(g) == [b"0"]
+        now = g.gallery.ledger.now_ns
+        g.gallery.ledger.now_ns = lambda: now() + later  # type: ignore[method-assign]
+        for number in range(4, 8):
+            later += hour + 1
+            await write(g, b"%d" % number)
+        assert await kept(g) == [b"4", b"5", b"6"]
+        assert await g.read("notes/a.txt") == b"7"
+
+    run(tmp_path, first, second)
