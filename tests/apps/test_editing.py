@@ -46,7 +46,6 @@ def test_exiftool_changes_a_photo_in_a_folder_and_leaves_the_original_beside_it(
     assert "exif-1.jpg" in gallery.names("tags/dog")
 
 
-@pytest.mark.xfail(strict=True, reason="words do not go along yet when a photo is saved anew")
 def test_exiftool_in_a_folder_takes_the_users_tags_along(
     gallery: Gallery, room: Path, outside: Outside
 ) -> None:
@@ -92,7 +91,6 @@ def test_exiftool_changes_a_photo_in_a_tag_and_its_original_is_beside_it(
     assert (gallery / "tags/exif5/exif-5.jpg_original").read_bytes() == photo(430)
 
 
-@pytest.mark.xfail(strict=True, reason="saving in a view makes a second photo yet")
 def test_exiftool_that_overwrites_in_a_tag_edits_the_photo_wherever_it_is(
     gallery: Gallery, room: Path, outside: Outside
 ) -> None:
