@@ -13,3 +13,22 @@ def mirrors(pid: int) -> bool:
             return told.read().rstrip(b"\n") in MIRRORS
     except OSError:
         return False
+
+
+def process(pid: int) -> tuple[int, str]:
+    """Return the process that a process or thread id belongs to, and the name of its program.
+
+    What has ended is itself, by the name of "a program".
+    """
+    number, name = pid, b"a program"
+    try:
+        with open(f"/proc/{pid}/status", "rb") as told:
+            for line in told:
+                if line.startswith(b"Tgid:"):
+                    number = int(line[5:])
+                    break
+        with open(f"/proc/{number}/comm", "rb") as told:
+            name = told.read().rstrip(b"\n")
+    except (OSError, ValueError):
+        pass
+    return number, "".join(c for c in name.decode("utf-8", "replace") if c.isprintable())

@@ -18,8 +18,11 @@ class Opened:
         handle: FileHandle | None,
         text: bytes = b"",
         released: Callable[[], None] | None = None,
+        fetching: Callable[[], None] | None = None,
     ) -> None:
+        """``fetching`` is called once, when bytes of the file are not on this machine."""
         self.ino = ino
+        self._fetching = fetching
         self._released = released
         self._handle = handle
         self._text = text
@@ -44,6 +47,9 @@ class Opened:
         """Return bytes after fetching what is missing."""
         if self._handle is None:
             return self._text[offset : offset + size]
+        if self._fetching is not None:
+            self._fetching()
+            self._fetching = None
         return await self._handle.read(offset, size)
 
     def write(self, offset: int, data: Bytes) -> int:

@@ -29,6 +29,7 @@ from tagfs.pipeline.thumbnails import Thumbnails
 from tagfs.vault.ops import Op
 from tagfs.views.fixed import Fixed
 from tagfs.views.nodes import Directory, Line, Node, OwnFolder, Spot, Thumbnail
+from tagfs.views.opened import Opened
 
 NAME: Final = ".sh_thumbnails"
 SIZES: Final = {"normal": (128, 56 * 1024), "large": (256, 200 * 1024)}
@@ -105,12 +106,14 @@ class SharedThumbnails(Fixed):
         listed: Callable[[Directory], Iterable[bytes]],
         file: Callable[[Directory, bytes], FileRecord | None],
         made: Thumbnails,
+        size_and_times: Callable[[FileRecord], tuple[int, int, int]],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """``listed`` gives the names of files in a directory, ``file`` what stands under one."""
         self._listed = listed
         self._file = file
         self._made = made
+        self._size_and_times = size_and_times
         self._now = now
         self._hashed: OrderedDict[Directory, tuple[dict[bytes, bytes], float]] = OrderedDict()
 
@@ -126,16 +129,19 @@ class SharedThumbnails(Fixed):
             return None
         return Thumbnail(found[1].id, found[0], *SIZES[path[1]])
 
-    async def png(self, node: Thumbnail, file: FileRecord, mtime_ns: int) -> bytes:
-        """Return the bytes of a thumbnail.
+    async def open(self, node: Thumbnail, file: FileRecord, writing: bool) -> Opened:
+        """Open a thumbnail, which is made now.
 
-        Raises FileError: ENOENT when there is none any more, ENETUNREACH, EIO.
+        Raises FileError: EPERM, ENOENT when there is none any more, ENETUNREACH, EIO.
         """
+        if writing:
+            raise not_permitted(_READ_ONLY)
         pixels = await self._made.png(file, node.side)
         try:
-            return with_texts(pixels, node.name, mtime_ns, node.size)
+            made = with_texts(pixels, node.name, self._size_and_times(file)[1], node.size)
         except ValueError:
             raise FileError(errno.EIO, "The thumbnail of this photo is malformed.") from None
+        return Opened.of_text(node.ino, made)
 
     def _under(self, where: Directory, wanted: bytes) -> tuple[bytes, FileRecord] | None:
         """Return the name with this hash and the file under it."""

@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from tagfs.catalog.photos import ALL
 from tagfs.catalog.records import FileRecord
@@ -38,6 +39,7 @@ from tagfs.views.nodes import (
 from tagfs.views.opened import Opened
 from tagfs.views.overwriting import Overwriting
 from tagfs.views.pending import Pendings
+from tagfs.views.readers import Readers
 from tagfs.views.refusals import Refusals
 from tagfs.views.resolver import Resolver
 from tagfs.views.root import views_of
@@ -60,10 +62,12 @@ class Tree:
             lambda where: self._resolver.listed(where),
             lambda where, name: self._resolver.under(where, name),
             gallery.thumbnails,
+            self._files.size_and_times,
         )
         self._inside = Inside(gallery.report, self._ledger.events)
         self._views: dict[str, View] = {v.name: v for v in [*views, self._inside, self._thumbnails]}
         self._traces = Traces()
+        self._readers = Readers(self._ledger.event)
         overwriting = Overwriting(
             self._state,
             self._ledger.now_ms,
@@ -328,17 +332,14 @@ class Tree:
                 self._junk.truncate(node, 0)
             return self._junk.open(node)
         if isinstance(node, Thumbnail):
-            if writing:
-                raise not_permitted("Thumbnails are made by tagfs.")
-            record = self._inodes.record(node.file)
-            mtime = self._files.size_and_times(record)[1]
-            return Opened.of_text(ino, await self._thumbnails.png(node, record, mtime))
+            return await self._thumbnails.open(node, self._inodes.record(node.file), writing)
         if not isinstance(node, FileNode):
             raise FileError(errno.EISDIR)
         record = self._inodes.record(node.file)
         emptying = writing and bool(flags & os.O_TRUNC)
+        fetching = partial(self._readers.fetching, self._traces.caller, record.id)
         handle = await self._open(record, writing, emptying)
-        return Opened(ino, handle, released=self._pendings.opened(record.id))
+        return Opened(ino, handle, b"", self._pendings.opened(record.id), fetching)
 
     async def truncate(self, ino: int, size: int) -> Attr:
         """Cut or extend a file that the caller has not opened."""
