@@ -11,6 +11,7 @@ import click
 from tagfs.cli import passphrase, paths
 from tagfs.cli.progress import bar
 from tagfs.cli.reach import ask
+from tagfs.cli.readable import readable_line
 from tagfs.cli.request import Request, common
 from tagfs.errors import Integrity, Unfinished, Usage
 from tagfs.mount.messages import Call
@@ -85,7 +86,7 @@ def search(request: Request, query: tuple[str, ...]) -> None:
     told = cast(Sequence[Json], ask(state, call, lambda: passphrase.known(request.source)))
     for item in told:
         if "hint" in item:
-            click.echo(str(item["hint"]), err=True)
+            click.echo(readable_line(str(item["hint"])), err=True)
     hits = [item for item in told if "hint" not in item]
     base = None if request.json else paths.served_at(state)
     request.answer(hits, "\n".join(_hit_text(hit, base) for hit in hits) or "Nothing found.")
@@ -97,7 +98,7 @@ def _hit_text(hit: Json, base: str | None) -> str:
     path = where[0] if base is None else os.path.join(base, where[0])
     tags = sorted(cast(Sequence[Json], hit["tags"]), key=_confidence, reverse=True)
     shown = ", ".join(str(tag["name"]) for tag in tags[:5])
-    return click.format_filename(path) + (f"  ({shown})" if shown else "")
+    return readable_line(click.format_filename(path)) + (f"  ({shown})" if shown else "")
 
 
 def _confidence(tag: Json) -> float:

@@ -12,6 +12,7 @@ import click
 from tagfs.cli import passphrase, paths
 from tagfs.cli.progress import bar
 from tagfs.cli.reach import ask
+from tagfs.cli.readable import readable_line
 from tagfs.cli.request import Request, common
 from tagfs.cli.vaults import remote_folder
 from tagfs.errors import Unfinished, Usage
@@ -60,7 +61,7 @@ def export(request: Request, words: tuple[str, ...], folders: bool, sidecars: bo
             ask(state, call, lambda: passphrase.known(request.source), progress),
         )
     for hint in cast(Sequence[object], told["hints"]):
-        click.echo(str(hint), err=True)
+        click.echo(readable_line(str(hint)), err=True)
     failed = cast(Sequence[Mapping[str, str]], told["failed"])
     if request.json:
         request.answer(told, "")

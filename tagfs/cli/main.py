@@ -23,6 +23,7 @@ from tagfs.cli import (
     vaults,
 )
 from tagfs.cli.paths import log_file
+from tagfs.cli.readable import readable, readable_line
 from tagfs.errors import TagfsError, Unfinished, Usage
 from tagfs.mount.daemon import harden
 from tagfs.mount.log import describe
@@ -88,7 +89,7 @@ def _told(error: BaseException) -> int:
     """Say on stderr what happened and return the exit status for it."""
     match error:
         case Unfinished():
-            _say("\n".join([str(error), *error.items]))
+            _say("\n".join([str(error), *map(readable_line, error.items)]))
             return error.exit_code
         case TagfsError():
             _say(str(error))
@@ -121,7 +122,7 @@ def _told(error: BaseException) -> int:
 
 
 def _say(text: str) -> None:
-    click.echo(f"tagfs: {text}", err=True)
+    click.echo(f"tagfs: {readable(text)}", err=True)
 
 
 def _note(error: BaseException) -> None:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from tagfs.cli.passphrase import Source
+from tagfs.cli.readable import readable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,11 +34,11 @@ class Request:
     def say(self, text: str) -> None:
         """Tell a person how it went."""
         if self.chatty:
-            click.echo(text)
+            click.echo(readable(text))
 
     def answer(self, value: object, text: str) -> None:
         """Give what was asked for: as JSON, or as text."""
-        click.echo(json.dumps(value, indent=1) if self.json else text)
+        click.echo(json.dumps(value, indent=1) if self.json else readable(text))
 
 
 def common(unlocks: bool = True) -> Callable[[F], F]:

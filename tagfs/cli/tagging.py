@@ -10,6 +10,7 @@ import click
 from tagfs.cli import passphrase, paths
 from tagfs.cli.photo import named
 from tagfs.cli.reach import ask
+from tagfs.cli.readable import readable_line
 from tagfs.cli.request import Request, common
 from tagfs.errors import Unfinished, Usage
 from tagfs.mount.messages import Call
@@ -80,7 +81,7 @@ def tag(
 
 def _tell(request: Request, report: Json) -> None:
     for hint in cast(Sequence[object], report["hints"]):
-        click.echo(str(hint), err=True)
+        click.echo(readable_line(str(hint)), err=True)
     if request.json:
         request.answer(report, "")
     request.say(f"{report['changed']} of {report['photos']} photos are different now.")
