@@ -119,19 +119,35 @@ def test_rsync_of_changed_photos_leaves_the_old_ones_in_the_trash(
 
 
 def test_rsync_with_attributes_from_where_there_are_none_denies_no_tag(
-    gallery: Gallery, room: Path, outside: Outside, tmp_path: Path
+    gallery: Gallery, room: Path, outside: Outside
 ) -> None:
+    """It removes user.xdg.tags, which takes back the user's own words and says no to nothing."""
     source = outside("rsattr/rsattr.jpg", photo(340)).parent
     run("rsync", "-aX", f"{source}/", room)
     gallery.recognised()
-    assert "rsattr.jpg" in gallery.names("tags/dog")
+    (gallery / "tags/rsattr").mkdir()
+    run("ln", room / "rsattr.jpg", gallery / "tags/rsattr")
     run("rsync", "-aX", f"{source}/", room)
     run("rsync", "-aX", "--ignore-times", f"{source}/", room)
+    assert gallery.names("tags/rsattr") == set()
     gallery.recognised()
     assert "rsattr.jpg" in gallery.names("tags/dog")
     assert (room / "rsattr.jpg").read_bytes() == photo(340)
+
+
+def test_rsync_with_attributes_takes_a_folder_out(
+    gallery: Gallery, room: Path, outside: Outside, tmp_path: Path
+) -> None:
+    try:
+        os.setxattr(tmp_path, "user.tagfs.test", b"1")
+    except OSError as e:
+        pytest.skip(f"{tmp_path} takes no extended attributes ({e.strerror})")
+    run("cp", outside("rsattr-2.jpg", photo(345)), room)
+    gallery.recognised()
     run("rsync", "-aX", f"{room}/", tmp_path / "out")
-    assert (tmp_path / "out/rsattr.jpg").read_bytes() == photo(340)
+    assert (tmp_path / "out/rsattr-2.jpg").read_bytes() == photo(345)
+    assert os.getxattr(tmp_path / "out/rsattr-2.jpg", "user.xdg.tags") == b"dog"
+    assert run("rsync", "-aXi", f"{room}/", tmp_path / "out").out == ""
 
 
 def test_rsync_delete_in_a_folder_puts_what_the_source_lacks_into_the_trash(
