@@ -33,6 +33,7 @@ def _status_text(told: Json) -> str:
     queue = cast(Mapping[str, int], told["queue"])
     remote = cast(Mapping[str, str], told["remote"])
     state = remote["state"]
+    rescan = cast(Json | None, told.get("rescan"))
     return "\n".join(
         [
             f"{told['photos']} photos",
@@ -40,6 +41,7 @@ def _status_text(told: Json) -> str:
             f"unreadable: {told['unreadable']} (kept and backed up)",
             f"remote: {remote.get('where', '')} " + ("ok" if state == "ok" else f"({state})"),
             f"recogniser: {told.get('recogniser', '')}",
+            *([f"rescan: {rescan['done']} of {rescan['total']} photos"] if rescan else []),
         ]
     )
 

@@ -18,6 +18,7 @@ from tagfs.cli import (
     importing,
     models,
     mounting,
+    rescanning,
     tagging,
     undoing,
     vaults,
@@ -58,6 +59,7 @@ for command in (
     undoing.trash,
     asking.verify,
     doctor.doctor,
+    rescanning.rescan,
     models.models,
     vaults.passwd,
 ):

@@ -9,7 +9,7 @@ from pathlib import Path
 import trio
 
 from tagfs.errors import Integrity, Usage
-from tagfs.mount import tagging, taking_back
+from tagfs.mount import rescanning, tagging, taking_back
 from tagfs.mount.messages import Call, Progress
 from tagfs.pipeline.exporting import export
 from tagfs.pipeline.gallery import Gallery
@@ -46,6 +46,7 @@ class Service:
             "undo": self._undo,
             "acts": self._acts,
             "trash": self._trash,
+            "rescan": self._rescan,
         }
 
     async def answer(self, call: Call, progress: Progress) -> object:
@@ -106,6 +107,9 @@ class Service:
 
     async def _trash(self, call: Call, progress: Progress) -> object:
         return await taking_back.trash(self.gallery, self.tree, call)
+
+    async def _rescan(self, call: Call, progress: Progress) -> object:
+        return await rescanning.rescan(self.gallery, call, progress)
 
     async def _passwd(self, call: Call, progress: Progress) -> object:
         vault = self.gallery.vault

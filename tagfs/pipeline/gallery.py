@@ -29,6 +29,7 @@ from tagfs.pipeline.names import looks_temporary
 from tagfs.pipeline.notes import DraftSaved
 from tagfs.pipeline.open_file import Writing
 from tagfs.pipeline.recovery import make_durable
+from tagfs.pipeline.rescanning import Job, Rescan
 from tagfs.pipeline.resealing import reseal
 from tagfs.pipeline.retention import expire
 from tagfs.pipeline.scratch import Scratches
@@ -64,6 +65,7 @@ class Status:
     remote: str
     remote_state: str  # "ok" or what keeps it from being so
     recogniser: str  # pack, or why there is none
+    rescan: Job | None  # under way
 
     def as_json(self) -> dict[str, object]:
         """Return the stable form of ``tagfs status --json``."""
@@ -78,6 +80,7 @@ class Status:
             "stored": not self.behind and not self.uploading,
             "remote": {"state": self.remote_state, "where": self.remote},
             "recogniser": self.recogniser,
+            "rescan": None if self.rescan is None else self.rescan.as_json(),
         }
 
 
@@ -139,6 +142,7 @@ class Gallery:
         )
         draws = recogniser if isinstance(recogniser, Draws) else None
         self.thumbnails = Thumbnails(ledger.state, contents, draws)
+        self.rescan = Rescan(ledger, contents, self.looker, recogniser is not None)
         ledger.on_changes(self._changes)
 
     # -- what is asked of its parts ------------------------------------------------------------
@@ -182,6 +186,7 @@ class Gallery:
             nursery.start_soon(self._reseal_drafts)
             nursery.start_soon(self.looker.run)
             nursery.start_soon(self.edits.run)
+            nursery.start_soon(self.rescan.run)
             nursery.start_soon(self.uploader.run)
             nursery.start_soon(self._watch_space)
             nursery.start_soon(self._expire_often)
@@ -282,6 +287,11 @@ class Gallery:
                 self._space = space
             await trio.sleep(60)
 
+    @property
+    def can_look(self) -> bool:
+        """Whether there is a recogniser."""
+        return self._recogniser is not None
+
     # -- questions ---------------------------------------------------------------------------
 
     def space(self) -> tuple[int, int, int]:
@@ -307,6 +317,7 @@ class Gallery:
             remote=self.store.where,
             remote_state=progress.failure or "ok",
             recogniser=self._recogniser.pack if self._recogniser else self._no_recogniser,
+            rescan=self.rescan.job,
         )
 
     def standing(self, file: FileRecord) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -80,9 +80,11 @@ class Looker:
         self.batch_wait = BATCH_WAIT
         self._due: list[_Due] = []
         self._queued: set[ContentId] = set()
+        self._again: set[ContentId] = set()  # that are looked at though the pack saw them before
         self._wake = trio.Event()
         self._done: list[tuple[ContentId, Analysis | None]] = []
         self._finished = trio.Event()
+        self._recorded = trio.Event()
 
     def enqueue(self, photo: ContentId, delay: float | None = None) -> None:
         """Look at a photo when ``delay`` seconds have passed, ``settle`` where none are given."""
@@ -94,6 +96,14 @@ class Looker:
             if self._finished.is_set():  # else somebody may be waiting for this one
                 self._finished = trio.Event()
             self._wake.set()
+
+    async def look_again(self, photos: Collection[ContentId]) -> None:
+        """Look at photos though the pack has seen them, and return when that is journalled."""
+        self._again.update(photos)
+        for photo in photos:
+            self.enqueue(photo, 0.0)
+        while not self._queued.isdisjoint(photos):
+            await self._recorded.wait()
 
     @property
     def waiting(self) -> int:
@@ -149,7 +159,9 @@ class Looker:
             self._done.append((ident, analysis))
 
     async def _look(self, photo: PhotoRecord, content: Content) -> Analysis | None:
-        if self._recogniser is None or self._recogniser.pack in photo.sights:
+        if self._recogniser is None:
+            return None
+        if self._recogniser.pack in photo.sights and photo.id not in self._again:
             return None
         try:
             return await self._recogniser.recognise(
@@ -174,7 +186,11 @@ class Looker:
                 await trio.sleep(RETRY)
                 continue
             del self._done[: len(batch)]
-            self._queued -= {ident for ident, _ in batch}
+            looked = {ident for ident, _ in batch}
+            self._queued -= looked
+            self._again -= looked
+            self._recorded.set()
+            self._recorded = trio.Event()
             if not self._queued:
                 self._finished.set()
 

@@ -10,7 +10,7 @@ from tagfs.catalog.state import State
 from tagfs.errors import FileError, Integrity, Usage
 from tagfs.model import Scored, TagId, Word
 from tagfs.pipeline.contents import Contents
-from tagfs.pipeline.details import details
+from tagfs.pipeline.details import Details
 from tagfs.recognise import packs
 from tagfs.recognise.scoring import Calibration
 from tagfs.vault.ops import Field
@@ -123,14 +123,16 @@ async def _scores(
 ) -> tuple[dict[str, tuple[Scored, ...]], str | None]:
     found: dict[str, tuple[Scored, ...]] = {}
     missing = None
+    details = Details(state, contents)
     for pack, sight in photo.sights.items():
         try:
-            kept = await details(state, contents, sight)
+            kept = await details.of(sight)
         except (FileError, Integrity) as error:
             missing = str(error)
             continue
         if kept is not None:
             found[pack] = kept[0]
+    details.close()
     return found, missing
 
 
