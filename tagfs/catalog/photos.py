@@ -39,16 +39,27 @@ def tags_in_force(
 ) -> set[TagId]:
     """Return the tags of a photo: what was seen, corrected by what the user said.
 
-    *Yes* brings a tag and its ancestors. *No* takes a tag and everything below it, except what
-    the user affirmed later than that *no*.
+    *Yes* brings a tag and its ancestors. *No* takes a tag and everything below it, and what the
+    user affirmed of that before; what is affirmed later than that *no* stays.
     """
+    affirmed, denied = standing_words(words, above)
     result = set(seen)
-    denied = {t: stamp for t, (word, stamp) in words.items() if word is Word.NO}
-    for tag, (word, stamp) in words.items():
-        if word is Word.YES and not _denied(tag, above(tag), denied, stamp):
-            result |= {tag} | above(tag)
-    affirmed = {t: stamp for t, (word, stamp) in words.items() if word is Word.YES}
+    for tag in affirmed:
+        result |= {tag} | above(tag)
     return {t for t in result if not _denied(t, above(t), denied, _affirmed(t, affirmed, above))}
+
+
+def standing_words(
+    words: Mapping[TagId, tuple[Word, Stamp]], above: Callable[[TagId], frozenset[TagId]]
+) -> tuple[dict[TagId, Stamp], dict[TagId, Stamp]]:
+    """Return what the user affirmed, without what a later *no* took back, and what was denied."""
+    denied = {t: stamp for t, (word, stamp) in words.items() if word is Word.NO}
+    affirmed = {
+        t: stamp
+        for t, (word, stamp) in words.items()
+        if word is Word.YES and not _denied(t, above(t), denied, stamp)
+    }
+    return affirmed, denied
 
 
 def _affirmed(
@@ -103,12 +114,23 @@ class Photos:
             yield ContentId(item)
 
     def tag(self, name: str) -> TagId | None:
-        """Return the live tag with this name or synonym, through merges."""
+        """Return the live tag with this name or synonym, through merges.
+
+        The name that a concept was renamed from is free, so that tags can change places.
+        """
         ids = self._tag_ids(fold(name))
         if ids:
             return self.canonical(ids[0])
         concept = self._taxonomy.find(name)
-        return None if concept is None else self.canonical(concept)
+        if concept is None or fold(self._taxonomy.name(concept) or "") == fold(name) != fold(
+            self.tag_name(concept)
+        ):
+            return None
+        return self.canonical(concept)
+
+    def knows_tag(self, tag: TagId) -> bool:
+        """Whether anything was ever said of this tag."""
+        return self._tables.tags.get(tag) is not None
 
     def tag_name(self, tag: TagId) -> str:
         """Return the name that a tag is listed under."""
@@ -159,6 +181,23 @@ class Photos:
             found = self.postings.bitmap(tag.encode())
             result = BitMap(found) if result is None else result & found
         return self.postings.bitmap(ALL) if result is None else result
+
+    def latest(self, words: Mapping[TagId, tuple[Word, Stamp]]) -> dict[TagId, tuple[Word, Stamp]]:
+        """Return what was said last of each tag, through merges."""
+        result: dict[TagId, tuple[Word, Stamp]] = {}
+        for tag, (word, stamp) in words.items():
+            into = self.canonical(tag)
+            if word is not Word.UNSET and (into not in result or stamp > result[into][1]):
+                result[into] = (word, stamp)
+        return result
+
+    def lasting(self, words: Mapping[TagId, tuple[Word, Stamp]]) -> dict[TagId, Word]:
+        """Return the words that count, through merges, for one who says them all at once.
+
+        A *yes* that a later *no* took back is left out.
+        """
+        affirmed, denied = standing_words(self.latest(words), self._taxonomy.ancestors)
+        return dict.fromkeys(affirmed, Word.YES) | dict.fromkeys(denied, Word.NO)
 
     # -- applying --------------------------------------------------------------------------
 
@@ -256,11 +295,7 @@ class Photos:
         tags: set[TagId] = set()
         if present and (listed or affirmed):
             seen = [self.canonical(s.tag) for s in sight.tags] if sight else []
-            words: dict[TagId, tuple[Word, Stamp]] = {}
-            for tag, (word, stamp) in photo.words.items():
-                into = self.canonical(tag)
-                if word is not Word.UNSET and (into not in words or stamp > words[into][1]):
-                    words[into] = (word, stamp)
+            words = self.latest(photo.words)
             tags = tags_in_force(seen, words, self._taxonomy.ancestors)
         oldest = self._oldest(photo) if present and (listed or affirmed) else None
         self.names.enter(photo, oldest)

@@ -104,7 +104,7 @@ class State:
         self.photos = Photos(self.tables, taxonomy, self._photo_changed)
         self.shelves = Shelves(self.tables)
         self.undo = UndoLog(store)
-        self._waiting = Waiting(store)
+        self._waiting = Waiting(store, self.photos.canonical)
         self.narrowings = Kept(store, Table.NARROWING, Field.NARROWING)
         self.queries = Kept(store, Table.QUERY, Field.QUERY)
         self.epoch = 0
@@ -140,6 +140,11 @@ class State:
             photo = self.photos.get(file.content[0])
             return {t: w for t, (w, _) in photo.words.items()} if photo else {}
         return self._waiting.words(file.id)
+
+    def lasting_words(self, file: FileRecord) -> dict[TagId, Word]:
+        """Return the words that count on a file without a content (Photos.lasting)."""
+        words = self._waiting.words(file.id)
+        return self.photos.lasting({tag: self._waiting.word(file.id, tag) for tag in words})
 
     def said(self, file: FileRecord) -> dict[Field, Any]:
         """Return what else the user said of a file's photo: favourite, date, rating."""
@@ -310,7 +315,7 @@ class State:
                 if self._waiting.set_register(op, stamp):
                     self._show_waiting(FileId(op.id))
             case SetRegister(entity=Entity.TAG):
-                self.photos.set_tag_register(op, stamp)
+                self._set_tag_register(op, stamp)
             case SetRegister(entity=Entity.PATH):
                 if self.narrowings.set_register(op, stamp):
                     path = tuple(map(TagId, op.id.decode().split("/")))
@@ -360,6 +365,13 @@ class State:
                 self.photos.refresh(photo)
         self._waiting.show(record)
         self._changes.append(FileChanged(ident))
+
+    def _set_tag_register(self, op: SetRegister, stamp: Stamp) -> None:
+        before = self.photos.canonical(TagId(op.id.decode()))
+        self.photos.set_tag_register(op, stamp)
+        if op.field is Field.TAG_MERGED:
+            for _, file in list(self._waiting.files(before.encode())):
+                self._show_waiting(file)
 
     def _show_waiting(self, file: FileId) -> None:
         """List a file where the words put it that were said of it, once it is there."""

@@ -11,7 +11,7 @@ from tagfs.catalog.pages import Pages
 from tagfs.catalog.records import FileRecord, PhotoRecord
 from tagfs.catalog.schema import Table
 from tagfs.catalog.tables import Tables
-from tagfs.model import ContentId, FileId
+from tagfs.model import NEVER, ContentId, FileId, Stamp
 from tagfs.vault.ops import Field
 
 
@@ -48,12 +48,6 @@ class ViewNames:
                 return shown
         return self._by_suffix(name)
 
-    def free_name(self, name: bytes, photo: ContentId) -> bytes:
-        """Return ``name`` when no other photo has it, else the name with this photo's suffix."""
-        if any(holder != photo for holder, _ in self._holders(name)):
-            return suffixed(name, photo)
-        return name
-
     def enter(self, photo: PhotoRecord, oldest: FileRecord | None) -> None:
         """Enter or withdraw the view name; give the photo a number when it has none."""
         want = None
@@ -74,6 +68,11 @@ class ViewNames:
             holders = self._ordered([*self._holders(want), (photo.id, photo.number)], photo)
             self._put_holders(want, holders)
             self._label(want, holders)
+        else:
+            holders = self._holders(want)
+            if holders != (ordered := self._ordered(holders, photo)):
+                self._put_holders(want, ordered)
+                self._label(want, ordered)
         item = self.shown(photo.number)
         if item is None or item.file != oldest.id:
             shown = self._label_of(want, photo.id, self._holders(want))
@@ -82,13 +81,16 @@ class ViewNames:
     def _ordered(
         self, holders: list[tuple[ContentId, int]], fresh: PhotoRecord
     ) -> list[tuple[ContentId, int]]:
-        """Order who may show a plain name: chosen names before borrowed ones, then smaller ids."""
+        """Order who may show a plain name: chosen names before borrowed ones, by smaller ids;
+        of those who borrow it from a file whose content was recorded first."""
 
-        def borrowed(ident: ContentId) -> bool:
+        def rank(ident: ContentId) -> tuple[bool, Stamp, ContentId]:
             photo = fresh if ident == fresh.id else self._tables.photos.get(ident)
-            return photo is None or photo.regs.get(Field.VIEW_NAME) is None
+            if photo is not None and photo.regs.get(Field.VIEW_NAME) is not None:
+                return False, NEVER, ident
+            return True, NEVER if photo is None else photo.content_at, ident
 
-        return sorted(holders, key=lambda h: (borrowed(h[0]), h[0]))
+        return sorted(holders, key=lambda h: rank(h[0]))
 
     def _withdraw_name(self, name: bytes, photo: ContentId) -> None:
         holders = [h for h in self._holders(name) if h[0] != photo]

@@ -5,7 +5,7 @@ Words and registers of a photo hang on the file's id until there is a content to
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,8 +30,10 @@ class _Said:
 class Waiting:
     """Words by file id, and the lists of files that wait: by tag id, ``@favourites``, date."""
 
-    def __init__(self, store: KeyValue) -> None:
+    def __init__(self, store: KeyValue, canonical: Callable[[TagId], TagId]) -> None:
+        """``canonical`` follows merges of tags."""
         self._store = store
+        self._canonical = canonical
         self._pages = Pages(store, Table.WORD_PAGE)
 
     def files(self, list_id: bytes, start: int = 0) -> Iterator[tuple[int, FileId]]:
@@ -90,9 +92,15 @@ class Waiting:
         self._put(record.id, said)
         return True
 
-    @staticmethod
-    def _wanted(said: _Said) -> set[bytes]:
-        wanted = {tag.encode() for tag, word in said.words.items() if word[0] == Word.YES}
+    def _given(self, said: _Said) -> set[TagId]:
+        """Return the tags of a file, through merges; the later of two words counts."""
+        later: dict[TagId, list[Any]] = {}
+        for _, tag in sorted((w[1:], tag) for tag, w in said.words.items() if w[0] != Word.UNSET):
+            later[self._canonical(TagId(tag))] = said.words[tag]
+        return {tag for tag, word in later.items() if word[0] == Word.YES}
+
+    def _wanted(self, said: _Said) -> set[bytes]:
+        wanted = {tag.encode() for tag in self._given(said)}
         if said.regs.get(Field.FAVOURITE):
             wanted.add(FAVOURITES)
         stamp = said.regs.stamp(Field.DATE)

@@ -15,8 +15,8 @@ def words(state: State, old: PhotoRecord, new: ContentId) -> list[Op]:
     said = {tag for tag, (word, _) in there.words.items() if word} if there else set()
     ops: list[Op] = [
         SetWord(new, tag, word)
-        for tag, (word, _) in old.words.items()
-        if word is not Word.UNSET and tag not in said
+        for tag, word in state.photos.lasting(old.words).items()
+        if tag not in said
     ]
     for field in SAID:
         value = old.regs.get(field)
@@ -27,10 +27,8 @@ def words(state: State, old: PhotoRecord, new: ContentId) -> list[Op]:
 
 def words_of_file(state: State, file: FileRecord, new: ContentId) -> list[Op]:
     """Move what was said of a file that had no content yet to the content that it gets."""
-    ops: list[Op] = []
-    for tag, word in state.words(file).items():
-        if word is not Word.UNSET:
-            ops += [SetWord(new, tag, word), SetWord(file.id, tag, Word.UNSET)]
+    ops: list[Op] = [SetWord(new, tag, word) for tag, word in state.lasting_words(file).items()]
+    ops += [SetWord(file.id, tag, Word.UNSET) for tag in state.words(file)]
     for field, value in state.said(file).items():
         unsaid = False if field is Field.FAVOURITE else None
         ops.append(SetRegister(Entity.PHOTO, new, field, value))

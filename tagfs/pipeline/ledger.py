@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from itertools import count
 
 from tagfs.catalog.photos import fold
 from tagfs.catalog.state import Change, State
@@ -148,11 +149,20 @@ class Ledger:
         return self.now_ns() // 1_000_000
 
     def name_tag(self, name: str) -> TagId:
-        """Return the id of a tag of the user's: a keyed hash of its first casefolded name."""
-        digest = hmac.digest(
-            self.ring.tag_key(), fold(name).encode("utf-8", "surrogateescape"), "sha256"
-        )
-        return TagId("u" + digest[:16].hex())
+        """Return the id of a new tag of the user's: a keyed hash of its first casefolded name.
+
+        A tag that was renamed has kept the id of that name, so the next one counts on.
+        """
+        text = fold(name)
+        for number in count(2):
+            digest = hmac.digest(
+                self.ring.tag_key(), text.encode("utf-8", "surrogateescape"), "sha256"
+            )
+            tag = TagId("u" + digest[:16].hex())
+            if not self.state.photos.knows_tag(tag):
+                break
+            text = f"{fold(name)}\0{number}"
+        return tag
 
     def tag_named(self, name: str) -> tuple[TagId, list[Op]]:
         """Return the tag of this name, and what must be journalled when it is a new one."""

@@ -237,9 +237,11 @@ class Looker:
         return ops
 
     def _name(self, ident: ContentId) -> list[Op]:
-        """Choose the view name of a photo, once and for the whole vault."""
+        """Choose the view name of a photo, once and for the whole vault: what it is shown as."""
         photo = self._state.photos.get(ident)
-        if photo is None or not photo.listed or photo.chosen or photo.name is None:
+        if photo is None or not photo.listed or photo.chosen or photo.number is None:
             return []
-        name = self._state.photos.names.free_name(photo.name, ident)
-        return [SetRegister(Entity.PHOTO, ident, Field.VIEW_NAME, name)]
+        shown = self._state.photos.names.shown(photo.number)
+        if shown is None:
+            return []
+        return [SetRegister(Entity.PHOTO, ident, Field.VIEW_NAME, shown.name)]

@@ -57,6 +57,8 @@ class Moves:
         """Add a file to a place under a name."""
         if isinstance(where, OwnFolder):
             return [AddEntry(where.folder, name, file.id)]
+        if file.target is not None:
+            raise not_permitted("Symbolic links belong into your own folders.")
         ops = self._views[where.view].add(where.path, file)
         if where.view != "trash" and not self._answers(file, name):
             ops.append(AddEntry(UNFILED, name, file.id))
@@ -80,43 +82,36 @@ class Moves:
     ) -> list[Op]:
         if isinstance(there, OwnFolder | Spot):
             raise FileError(errno.EISDIR)
-        same = there == FileNode(file.id)
-        if isinstance(source, OwnFolder) and isinstance(target, OwnFolder):
-            if same:
-                return []
-            if there is None:
-                self._check_free(target, new_name)
-            ops = self._in_place_of(file, source, name, target, new_name, there)
-            if isinstance(there, FileNode):
-                old = self._record(there.file)
-                saved = self._overwriting.is_new(file, name)
-                taken = self.take(old, target, new_name)
-                ops += self._overwriting.replace(old, file, taken, saved)
-            recorded = self._state.folders.entry_name(source.folder, name, file.id)
-            ops += acts.unlist(file, source.folder, recorded)
-            return [*ops, AddEntry(target.folder, new_name, file.id)]
         if isinstance(target, Spot) and target.view == "trash":
             if isinstance(source, Spot) and source.view == "trash":
                 raise not_permitted("Names in the trash stay as they were.")
             return self._discard(file, source, name)
+        ops: list[Op] = []
         if isinstance(source, Spot) and source.view == "trash":
-            back = acts.set_file(file.id, Field.TRASHED, None)
-            return [back, *self.bring(file, target, new_name)]
+            ops.append(acts.set_file(file.id, Field.TRASHED, None))
         if isinstance(target, OwnFolder):
-            if isinstance(there, FileNode) and not same:
-                return [
-                    *self.take(self._record(there.file), target, new_name),
-                    AddEntry(target.folder, new_name, file.id),
-                ]
-            if same:
+            if there == FileNode(file.id):
                 return []
-            self._check_free(target, new_name)
-            return self.bring(file, target, new_name)
+            if there is None:
+                self._check_free(target, new_name)
+            if isinstance(source, OwnFolder):
+                ops += self._in_place_of(file, source, name, target, new_name, there)
+            if isinstance(there, FileNode):
+                old = self._record(there.file)
+                taken = self.take(old, target, new_name)
+                if isinstance(source, OwnFolder):
+                    saved = self._overwriting.is_new(file, name)
+                    taken = self._overwriting.replace(old, file, taken, saved)
+                ops += taken
+            if isinstance(source, OwnFolder):
+                recorded = self._state.folders.entry_name(source.folder, name, file.id)
+                ops += acts.unlist(file, source.folder, recorded)
+            return [*ops, AddEntry(target.folder, new_name, file.id)]
         if isinstance(source, Spot) and source.view == target.view:
             return self._move_inside(file, source, name, target, new_name, there)
-        if isinstance(there, FileNode) and not same:
+        if isinstance(there, FileNode) and there.file != file.id and file.live:
             return self._views[target.view].add(target.path, file)  # the name stays another's
-        return self.bring(file, target, new_name)
+        return [*ops, *self.bring(file, target, new_name)]
 
     def _in_place_of(
         self,

@@ -10,7 +10,6 @@ journalled together with the first bytes that are flushed: a crash before leaves
 from __future__ import annotations
 
 import errno
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -70,7 +69,6 @@ class Pendings:
         views: Mapping[str, View],
         overwriting: Overwriting,
         traces: Traces,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._state = ledger.state
         self._now_ns = ledger.now_ns
@@ -78,7 +76,7 @@ class Pendings:
         self._views = views
         self._overwriting = overwriting
         self._traces = traces
-        self._monotonic = monotonic
+        self._monotonic = traces.monotonic
         self._clock = Clock(ledger.now_ms)
         self._asked: Latest[int, _Asked] = Latest(MOST)  # by process
         self._found: dict[tuple[Spot, bytes], Pending] = {}  # opened: everybody finds it

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from tagfs.pipeline.gallery import Gallery
 from tagfs.views.dates import Dates
 from tagfs.views.everything import Everything
@@ -15,12 +18,12 @@ from tagfs.views.trash import Trash
 from tagfs.views.untagged import Untagged
 
 
-def views_of(gallery: Gallery) -> list[View]:
+def views_of(gallery: Gallery, monotonic: Callable[[], float] = time.monotonic) -> list[View]:
     """Make every view of a gallery; what is added here is all that a new one needs."""
     state, ledger, keeps = gallery.state, gallery.ledger, gallery.files.keeps
     return [
         Everything(state, ledger.now_ms, keeps),
-        Tags(state, ledger.name_tag),
+        Tags(state, ledger.name_tag, monotonic),
         Dates(state, ledger.now_ms, keeps),
         Recent(state, ledger.now_ms, keeps),
         Untagged(state, ledger.now_ms, keeps),

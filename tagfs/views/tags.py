@@ -169,7 +169,7 @@ class Tags(Fixed):
             if self._state.photos.numbers(_ids((*path, tag))):
                 raise FileError(errno.ENOTEMPTY)
             return []  # a recursive deletion emptied it
-        if self._state.photos.postings.count(tag.encode()):
+        if self._state.photos.postings.count(tag.encode()) or self._waits(tag):
             raise FileError(errno.ENOTEMPTY)
         self._emptied.pop(tag, None)
         return [SetRegister(Entity.TAG, tag.encode(), Field.TAG_KEPT, False)]
@@ -187,13 +187,17 @@ class Tags(Fixed):
         tag = self._find(name)
         if tag is None:
             raise no_entry()
-        into = TagId(new_path[0]) if new_path else self._find(new_name)
+        text = unescape(new_name)
+        # What is seen later comes under the concept of this name, listed now or not.
+        into = TagId(new_path[0]) if new_path else self._state.photos.tag(text)
         if into is None or into == tag:
-            text = unescape(new_name)
             return [SetRegister(Entity.TAG, tag.encode(), Field.TAG_NAME, text)]
         if tag in self._state.taxonomy.ancestors(into):
             raise not_permitted("A tag cannot be merged into one of its own kinds.")
-        return [SetRegister(Entity.TAG, tag.encode(), Field.TAG_MERGED, str(into))]
+        ops: list[Op] = [SetRegister(Entity.TAG, tag.encode(), Field.TAG_MERGED, str(into))]
+        if not self._state.photos.is_listed_tag(into):  # its folder is what the user sees next
+            ops.append(SetRegister(Entity.TAG, into.encode(), Field.TAG_KEPT, True))
+        return ops
 
     def touched(self, change: Change) -> Iterator[tuple[Spot, bytes | None]]:
         """Names below the tags that a photo gained or lost, and the tags' own folders."""
@@ -217,7 +221,10 @@ class Tags(Fixed):
         emptied = self._emptied.get(tag)
         if emptied is not None and self._monotonic() - emptied < LINGER:
             return tag
-        return tag if next(self._state.waiting(tag.encode()), None) is not None else None
+        return tag if self._waits(tag) else None
+
+    def _waits(self, tag: TagId) -> bool:
+        return next(self._state.waiting(tag.encode()), None) is not None
 
     def _has(self, file: FileRecord, path: tuple[str, ...]) -> bool:
         shown = acts.number_of(self._state, file)
@@ -226,8 +233,7 @@ class Tags(Fixed):
         return self._said(file, path)
 
     def _said(self, file: FileRecord, path: tuple[str, ...]) -> bool:
-        words = self._state.words(file)
-        return all(words.get(TagId(tag)) is Word.YES for tag in path)
+        return all(self._state.waits(file.id, tag.encode()) for tag in path)
 
     def _waiting_name(self, file: FileRecord) -> bytes | None:
         return next((name for folder, name in file.entries if folder == UNFILED), None)

@@ -72,7 +72,7 @@ class Traces:
     """Names looked up, files made and names taken, by the process that is being answered."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
+        self.monotonic = monotonic
         self.caller = 0
         """The process whose call is being answered; 0 is nobody in particular."""
         self._doors: Latest[int, Door] = Latest()
@@ -90,16 +90,16 @@ class Traces:
 
     def made(self, file: FileId) -> None:
         """The caller made a file."""
-        self._made.set(file, (self.caller, self._monotonic()))
+        self._made.set(file, (self.caller, self.monotonic()))
 
     def made_by_caller(self, file: FileId) -> bool:
         """Whether the caller made this file a short while ago."""
         maker, at = self._made.get(file) or (-1, 0.0)
-        return maker == self.caller and self._monotonic() - at < MADE
+        return maker == self.caller and self.monotonic() - at < MADE
 
     def took(self, away: Away) -> None:
         """The caller took a name from a file."""
-        self._away.set(self.caller, (away, self._monotonic()))
+        self._away.set(self.caller, (away, self.monotonic()))
 
     def taken(self, where: Directory, name: bytes) -> Away | None:
         """Return what the caller has just taken this name from; once."""
@@ -107,4 +107,4 @@ class Traces:
         if away is None or (away.door.where, away.door.name) != (where, name):
             return None
         self._away.pop(self.caller)
-        return away if self._monotonic() - at < AWAY else None
+        return away if self.monotonic() - at < AWAY else None

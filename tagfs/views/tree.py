@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -52,12 +53,12 @@ Ops = list[Op]
 class Tree:
     """Inodes, names and what changing them means. Only what is async waits; all raise FileError."""
 
-    def __init__(self, gallery: Gallery) -> None:
+    def __init__(self, gallery: Gallery, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._gallery = gallery
         self._ledger = gallery.ledger
         self._files = gallery.files
         self._state = gallery.state
-        views = views_of(gallery)
+        views = views_of(gallery, monotonic)
         self._thumbnails = SharedThumbnails(
             lambda where: self._resolver.listed(where),
             lambda where, name: self._resolver.under(where, name),
@@ -66,7 +67,7 @@ class Tree:
         )
         self._inside = Inside(gallery.report, self._ledger.events)
         self._views: dict[str, View] = {v.name: v for v in [*views, self._inside, self._thumbnails]}
-        self._traces = Traces()
+        self._traces = Traces(monotonic)
         self._readers = Readers(self._ledger.event)
         overwriting = Overwriting(
             self._state,
@@ -90,15 +91,10 @@ class Tree:
         self._resolver = Resolver(
             self._state, self._inodes, self._views, shown, self._pendings, self._junk
         )
-        self._moves = Moves(
-            self._ledger,
-            self._views,
-            self._resolver.free,
-            self._files.keeps,
-            overwriting,
-            self._traces,
-        )
-        self._bulks = Bulks(lambda: self._state.photos.postings.count(ALL), self._ledger.event)
+        free, keeps = self._resolver.free, self._files.keeps
+        self._moves = Moves(self._ledger, self._views, free, keeps, overwriting, self._traces)
+        postings = self._state.photos.postings
+        self._bulks = Bulks(lambda: postings.count(ALL), self._ledger.event, monotonic)
         attributes = Attributes(
             self._state, self._ledger.tag_named, self._inodes.record, gallery.standing
         )

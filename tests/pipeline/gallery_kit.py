@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -31,9 +32,9 @@ QUICK = KdfParams(64 * 1024, 3, 1)
 class Folder:
     """Paths on a tree, as a program would use them."""
 
-    def __init__(self, gallery: Gallery) -> None:
+    def __init__(self, gallery: Gallery, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.gallery = gallery
-        self.tree = Tree(gallery)
+        self.tree = Tree(gallery, monotonic)
 
     def ino(self, path: str) -> int:
         ino = ROOT_INODE

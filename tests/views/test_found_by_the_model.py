@@ -1,0 +1,177 @@
+"""What random acts against the model (tests/model) found wrong once, each by itself."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import trio
+
+from tagfs.errors import FileError
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "pipeline"))
+from colours import ByColour, picture
+from gallery_kit import Folder, make, opened
+
+
+def run(tmp_path: Path, script: Callable[[Folder], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await make(tmp_path)
+        async with opened(tmp_path, recogniser=ByColour()) as folder:
+            await script(folder)
+
+    trio.run(main)
+
+
+async def append(g: Folder, path: str, data: bytes) -> None:
+    handle = await g.open(path, os.O_WRONLY)
+    handle.write(g.tree.attr(g.ino(path)).size, data)
+    await handle.flush()
+    await handle.release()
+    await g.gallery.wait("recognised", 30)
+
+
+def refused(number: int) -> pytest.RaisesExc[FileError]:
+    return pytest.RaisesExc(FileError, check=lambda e: e.errno == number)
+
+
+def test_what_is_restored_over_a_name_takes_the_place_of_the_file_that_had_it(
+    tmp_path: Path,
+) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("a")
+        await g.write("a/x.png", picture(200))
+        g.rm("a/x.png")
+        await g.write("a/x.png", picture(20))
+        g.mv("trash/x.png", "a/x.png")
+        assert g.names("a") == ["x.png"]
+        assert await g.read("a/x.png") == picture(200)
+        assert await g.read("trash/x.png") == picture(20)
+
+    run(tmp_path, script)
+
+
+def test_what_is_restored_to_a_name_that_a_view_has_for_another_photo_is_not_lost(
+    tmp_path: Path,
+) -> None:
+    async def script(g: Folder) -> None:
+        await g.write("all/x.png", picture(200))
+        g.rm("all/x.png")
+        await g.write("all/y.png", picture(20))
+        g.mv("trash/x.png", "all/y.png")
+        assert g.names("trash") == []
+        contents = [await g.read("all/" + name) for name in g.names("all")]
+        assert sorted(contents) == sorted([picture(200), picture(20)])
+
+    run(tmp_path, script)
+
+
+def test_nothing_is_restored_under_a_name_that_is_a_views(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        await g.write("x.png", picture(200))
+        g.rm("x.png")
+        with refused(errno.EPERM):
+            g.mv("trash/x.png", "people")
+        assert g.names("trash") == ["x.png"]
+
+    run(tmp_path, script)
+
+
+def test_symbolic_links_stay_in_own_folders(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("tags/best")
+        g.tree.symlink(*g.split("x"), b"target")
+        for place in ("all/x", "tags/best/x"):
+            with refused(errno.EPERM):
+                g.mv("x", place)
+            with refused(errno.EPERM):
+                g.ln("x", place)
+        assert g.names("all") == []
+
+    run(tmp_path, script)
+
+
+def test_tags_change_places_and_the_name_that_one_was_renamed_from_is_free(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        await g.write("red.png", picture(200))
+        await g.write("dark.png", picture(20))
+        await g.gallery.wait("recognised", 30)
+        for old, new in (("dog", "t"), ("cat", "dog"), ("t", "cat")):
+            g.mv("tags/" + old, "tags/" + new)
+        assert g.names("tags/cat") == ["red.png"]
+        assert g.names("tags/dog") == ["dark.png"]
+        g.mkdir("tags/best")
+        await g.write("tags/best/x.png", picture(30))
+        g.mv("tags/best", "tags/good")
+        g.mkdir("tags/best")
+        assert g.names("tags/best") == []
+        assert g.names("tags/good") == ["x.png"]
+
+    run(tmp_path, script)
+
+
+def test_a_tag_that_gets_the_name_of_a_kind_of_thing_is_listed_with_what_is_seen_later(
+    tmp_path: Path,
+) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("tags/best")
+        g.mv("tags/best", "tags/dog")
+        assert g.names("tags") == ["dog"]
+        await g.write("red.png", picture(200))
+        await g.gallery.wait("recognised", 30)
+        assert g.names("tags/dog") == ["red.png"]
+        assert g.names("tags").count("dog") == 1
+
+    run(tmp_path, script)
+
+
+def test_a_name_that_two_photos_had_in_all_stays_with_the_first_when_they_are_recognised(
+    tmp_path: Path,
+) -> None:
+    async def script(g: Folder) -> None:
+        contents = [picture(red) for red in range(20, 28)]
+        for number, data in enumerate(contents):
+            g.mkdir(str(number))
+            await g.write(f"{number}/x.png", data)
+            assert await g.read("all/x.png") == contents[0]
+        before = g.names("all")
+        assert await g.gallery.wait("recognised", 30)
+        assert g.names("all") == before
+        assert await g.read("all/x.png") == contents[0]
+
+    run(tmp_path, script)
+
+
+def test_a_tag_with_an_empty_file_is_not_empty_and_the_file_follows_when_it_is_merged(
+    tmp_path: Path,
+) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("tags/a")
+        g.mkdir("tags/b")
+        await g.write("tags/a/x", b"")
+        with refused(errno.ENOTEMPTY):
+            g.rmdir("tags/a")
+        g.mv("tags/a", "tags/b")
+        assert g.names("tags/b") == ["x"]
+        assert g.ino("tags/b/x") == g.ino("all/x")
+        await g.write("all/x", b"now it has bytes")
+        assert g.names("tags/b") == ["x"]
+
+    run(tmp_path, script)
+
+
+def test_an_edit_revives_no_tag_that_was_denied_with_what_is_above_it(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("tags/dog")
+        await g.write("tags/dog/x", b"words about a dog")
+        g.rm("tags/animal/x")
+        assert g.names("tags/dog") == []
+        await append(g, "all/x", b", or a cat")
+        assert g.names("tags/dog") == []
+        assert "animal" not in g.names("tags")
+
+    run(tmp_path, script)
