@@ -369,7 +369,6 @@ class Operations(pyfuse3.Operations):
         return pyfuse3.FileInfo(
             fh=self._handles.add(opened, flags),
             keep_cache=opened.keep_cache,
-            direct_io=getattr(opened, "direct_io", False),
         )
 
     async def _release(self, opened: Opened) -> None:

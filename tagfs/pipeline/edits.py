@@ -77,7 +77,7 @@ class Edits:
         while True:
             self._wake = trio.Event()
             try:
-                self.compare()
+                await self._compare_all()
             except FileError as e:
                 log.warning("what was written over a name is compared later: %s", e)
                 await trio.sleep(RETRY)
@@ -85,16 +85,17 @@ class Edits:
             self._idle.set()
             await self._wake.wait()
 
-    def compare(self) -> None:
+    async def _compare_all(self) -> None:
         """Compare what is due, the oldest first: an edit may have been edited again."""
         while self._due:
             files = [f for f in map(self._state.file, self._due) if f is not None]
-            if not files:
-                self._due.clear()
-                return
-            file = min(files, key=lambda f: (f.born, f.id))
-            self._compare(file)
-            self._due.discard(file.id)
+            self._due.intersection_update(f.id for f in files)
+            for ident in [f.id for f in sorted(files, key=lambda f: (f.born, f.id))]:
+                file = self._state.file(ident)
+                if file is not None:
+                    self._compare(file)
+                self._due.discard(ident)
+                await trio.lowlevel.checkpoint()
 
     def _compare(self, file: FileRecord) -> None:
         over: ContentId | None = file.regs.get(Field.WRITTEN_OVER)

@@ -67,9 +67,13 @@ def delete_photo(state: State, photo: ContentId, now_ms: int, keeps: Keeps) -> l
 
 
 def delete_everywhere(state: State, file: FileRecord, now_ms: int, keeps: Keeps) -> list[Op]:
-    """Delete the photo that a view shows: every live file of it; a file alone if it is none."""
+    """Delete the photo that a view shows: every live file of it.
+
+    A file alone if it is no photo, or a copy that is listed beside the photo by its own name:
+    programs write a temporary file, copy it to its place and remove it.
+    """
     shown = number_of(state, file)
-    if shown is not None:
+    if shown is not None and shown.file == file.id:
         return delete_photo(state, shown.photo, now_ms, keeps)
     return delete_file(file, now_ms, keeps)
 

@@ -51,6 +51,8 @@ class Moves:
         if isinstance(where, OwnFolder):
             recorded = self._state.folders.entry_name(where.folder, name, file.id)
             return acts.delete_entry(file, where.folder, recorded, self._now_ms(), self._keeps)
+        if where.view != "trash" and self._overwriting.is_scratch(file, name):
+            return acts.delete_file(file, self._now_ms(), self._keeps)
         return self._views[where.view].remove(where.path, file)
 
     def bring(self, file: FileRecord, where: Directory, name: bytes) -> list[Op]:

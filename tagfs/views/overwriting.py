@@ -51,6 +51,8 @@ class Overwriting:
         A note that lies in ``all/`` is overwritten like anywhere; a photo is not, and no file
         in a folder of the user's, which would change without being touched there.
         """
+        if file.content is None:
+            return self._unsealed(file.id)  # an empty one has nothing to lose
         return self.may_be_photo(file) or not _unfiled(file)
 
     def is_new(self, file: FileRecord, name: bytes, where: Directory | None = None) -> bool:
@@ -67,6 +69,10 @@ class Overwriting:
         photo = self._state.photos.get(file.content[0])
         return photo is None or not photo.chosen
 
+    def is_scratch(self, file: FileRecord, name: bytes) -> bool:
+        """Whether removing a file by a name in a view is a program's tidying up after itself."""
+        return looks_temporary(name) and _unfiled(file)
+
     def over(
         self, old: FileRecord, new: FileId, content: ContentId | None, name: bytes
     ) -> list[Op]:
@@ -74,7 +80,7 @@ class Overwriting:
         is ``name~id`` from then on, or in the trash when it is no photo."""
         if old.content is not None and old.content[0] == content:
             return self._again(old.content[0], name)
-        if not self.gives_way(old):
+        if _unfiled(old) and not self.may_be_photo(old):
             return acts.delete_file(old, self._now_ms(), self._keeps)
         ops: list[Op] = []
         if old.content is not None:

@@ -56,6 +56,7 @@ class _Asked:
     """A file whose name a process is looking up again, and what it finds there in a view."""
 
     file: FileId
+    until: float
     pending: Pending | None = None
 
 
@@ -128,8 +129,15 @@ class Pendings:
         if file is not None and file.target is not None:
             return door.file  # a symlink is on the way to what is opened
         asked = self._asked.get(self._traces.caller)
+        if asked is not None and asked.until < self._monotonic():
+            self._asked.pop(self._traces.caller)
+            asked = None
         if asked is not None and asked.file == door.file and isinstance(door.where, Spot):
-            asked.pending = self._begin(door)
+            try:
+                asked.pending = self._begin(door)
+            except FileError:
+                self._asked.pop(self._traces.caller)
+                raise
             door = Door(asked.pending.record.id, door.where, door.name)
         elif asked is not None and asked.file != door.file and asked.pending is None:
             self._asked.pop(self._traces.caller)
@@ -156,7 +164,7 @@ class Pendings:
         if emptied:
             if not kept or (asked is not None and asked.file == file.id):
                 return None  # nothing to be kept, or looked up in an own folder, or by no name
-            self._asked.set(self._traces.caller, _Asked(file.id))
+            self._asked.set(self._traces.caller, _Asked(file.id, self._monotonic() + LOOK_AGAIN))
             raise FileError(errno.ESTALE)
         door = self._traces.door(file.id)
         if door is None or isinstance(door.where, OwnFolder):

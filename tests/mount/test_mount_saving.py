@@ -190,3 +190,30 @@ def test_emptying_a_name_and_going_on_elsewhere_leaves_the_photo(server: Server)
     assert own.read_bytes() == JPEG
     own.write_bytes(picture(3))  # and by its own name it is emptied
     assert own.read_bytes() == picture(3)
+
+
+WAYS = {"": 1, "-overwrite_original": 0, "-overwrite_original_in_place": 0}
+"""Options of exiftool, and how many files it leaves beside the photo."""
+
+
+@pytest.mark.parametrize("place", ["2019", "all", "tags/best"])
+@pytest.mark.parametrize("option", WAYS)
+def test_exiftool_edits_a_photo_wherever_it_is(server: Server, option: str, place: str) -> None:
+    needs("exiftool")
+    own = server.path / "2019" / "x.jpg"
+    own.write_bytes(JPEG)
+    os.link(own, server.path / "tags" / "best" / "x.jpg")
+    assert server.say("wait recognised")
+    command = ["exiftool", "-q", *filter(None, [option]), "-Artist=Anna"]
+    run(*command, server.path / place / "x.jpg")
+    assert server.say("wait recognised")
+    seen = [server.path / "all/x.jpg", server.path / "tags/best/x.jpg"]
+    if WAYS[option] == 0 or place == "2019":
+        seen.append(own)
+    for path in seen:
+        assert b"Anna" in path.read_bytes(), path
+    assert len(os.listdir(server.path / "all")) == 1 + WAYS[option]
+    assert len(os.listdir(server.path / place)) == 1 + WAYS[option]
+    everything = [p.read_bytes() for p in (server.path / "all").iterdir()]
+    everything += [p.read_bytes() for p in (server.path / "trash").iterdir()]
+    assert JPEG in everything

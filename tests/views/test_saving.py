@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import shutil
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -639,5 +640,149 @@ def test_two_that_write_over_one_name_at_once_are_both_there(tmp_path: Path) -> 
         assert await g.read("all/x.png") == picture(20)
         found = {await g.read(f"all/{name}") for name in g.names("all")}
         assert found == {picture(n) for n in (20, 21, 200)}
+
+    run(tmp_path, script)
+
+
+# -- more places and accidents
+
+
+@pytest.mark.parametrize("place", ["favourites", "dates/2019/05/07"])
+def test_writing_over_a_name_means_what_the_place_means(tmp_path: Path, place: str) -> None:
+    async def script(g: Folder) -> None:
+        await g.write("all/old.png", picture(200))
+        if place == "favourites":
+            g.ln("all/old.png", "favourites/old.png")
+        else:
+            await g.write("all/dated.jpg", photo(1, 200, "2019:05:07 10:00:00"))
+            await g.gallery.wait("recognised", 20)
+            g.mv("all/old.png", f"{place}/old.png")
+        assert await g.read(f"{place}/old.png") == picture(200)
+        await g.write(f"{place}/old.png", picture(20))
+        await g.gallery.wait("recognised", 20)
+        assert await g.read(f"{place}/old.png") == picture(20)
+        found = [await g.read(f"{place}/{name}") for name in g.names(place)]
+        assert {picture(20), picture(200)} <= set(found)
+
+    run(tmp_path, script)
+
+
+def test_where_nothing_can_be_written_a_name_is_not_written_over(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("2019")
+        await g.write("2019/x.png", picture(200))
+        await g.gallery.wait("recognised", 20)
+        with pytest.RaisesExc(FileError, check=lambda e: e.errno == errno.EPERM):
+            await g.write("recent/x.png", picture(20))
+        assert await g.read("recent/x.png") == await g.read("2019/x.png") == picture(200)
+        await edit(g, "recent/x.png", b"more", len(picture(200)))
+        assert await g.read("2019/x.png") == picture(200) + b"more"
+
+    run(tmp_path, script)
+
+
+def test_what_is_written_out_of_order_over_a_name_is_compared_too(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("2019")
+        await g.write("2019/x.jpg", shot(1))
+        await g.gallery.wait("recognised", 20)
+        handle = await g.open("all/x.jpg", os.O_WRONLY | os.O_TRUNC)
+        data = shot(1, 60)
+        handle.write(1000, data[1000:])
+        handle.write(0, data[:1000])
+        await handle.fsync()
+        assert await g.read("all/x.jpg") == data
+        assert await g.read("2019/x.jpg") == shot(1)
+        await handle.flush()
+        await handle.release()
+        await g.gallery.wait("recognised", 20)
+        assert await g.read("all/x.jpg") == await g.read("2019/x.jpg") == data
+        assert g.names("all") == ["x.jpg"]
+
+    run(tmp_path, script)
+
+
+def test_undo_takes_back_what_was_written_over_a_name(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("2019")
+        g.mkdir("tags/best")
+        await g.write("2019/x.png", picture(200))
+        g.ln("2019/x.png", "tags/best/x.png")
+        await g.gallery.wait("recognised", 20)
+        before = (g.names("all"), g.names("tags/best"), g.names("2019"))
+        g.tree.acting(9)
+        await g.write("tags/best/x.png", picture(20))
+        g.gallery.undoing.undo()
+        assert (g.names("all"), g.names("tags/best"), g.names("2019")) == before
+        assert await g.read("tags/best/x.png") == picture(200)
+        assert await g.read("trash/x.png") == picture(20)
+
+    run(tmp_path, script)
+
+
+def test_a_crash_between_an_edit_and_its_mark_does_it_no_second_time(tmp_path: Path) -> None:
+    async def first(g: Folder) -> None:
+        g.mkdir("2019")
+        await g.write("2019/x.jpg", shot(1))
+        await said(g, "2019/x.jpg", "best")
+        await g.gallery.wait("recognised", 20)
+
+        def crash(*_: object) -> None:
+            raise FileError(errno.ENOSPC)
+
+        g.gallery.edits._close = crash  # type: ignore[method-assign]
+        await g.write("all/x.jpg", shot(1, 60))
+        while await g.read("2019/x.jpg") == shot(1):
+            await trio.sleep(0.1)
+        assert waiting(g) == 1
+
+    async def second(g: Folder) -> None:
+        await g.gallery.wait("recognised", 20)
+        assert waiting(g) == 0
+        assert await g.read("2019/x.jpg") == shot(1, 60)
+        assert g.names("all") == g.names("tags/best") == g.names("trash") == ["x.jpg"]
+
+    run(tmp_path, first, second)
+
+
+def test_an_edit_of_bytes_that_cannot_be_had_fails_when_it_is_opened(tmp_path: Path) -> None:
+    async def first(g: Folder) -> None:
+        g.mkdir("2019")
+        await g.write("2019/x.jpg", shot(1))
+        await g.gallery.wait("stored", 30)
+        shutil.rmtree(tmp_path / "state" / "cache")
+        shutil.move(tmp_path / "remote" / "o", tmp_path / "away")
+
+    async def second(g: Folder) -> None:
+        with pytest.raises(FileError):
+            await g.open("all/x.jpg", os.O_RDWR)
+        await g.write("all/x.jpg", shot(2))  # which needs none of the old bytes
+        assert await g.read("all/x.jpg") == shot(2)
+
+    run(tmp_path, first, second)
+
+
+@pytest.mark.parametrize("place", ["all", "tags/best"])
+def test_a_program_that_copies_its_temporary_file_and_removes_it_keeps_what_it_saved(
+    tmp_path: Path, place: str
+) -> None:
+    """As ``exiftool -overwrite_original_in_place`` does."""
+
+    async def script(g: Folder) -> None:
+        g.mkdir("2019")
+        await g.write("2019/x.jpg", shot(1))
+        await said(g, "2019/x.jpg", "best")
+        await g.gallery.wait("recognised", 20)
+        data = shot(1, 60)
+        await g.write(f"{place}/x.jpg_exiftool_tmp", data)
+        handle = await g.open(f"{place}/x.jpg", os.O_RDWR)
+        handle.write(0, data)
+        handle.truncate(len(data))
+        await handle.flush()
+        await handle.release()
+        g.rm(f"{place}/x.jpg_exiftool_tmp")
+        await g.gallery.wait("recognised", 20)
+        assert g.names("2019") == g.names("all") == g.names("tags/best") == ["x.jpg"]
+        assert await g.read("2019/x.jpg") == data
 
     run(tmp_path, script)
