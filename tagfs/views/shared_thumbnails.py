@@ -50,10 +50,12 @@ _READ_ONLY = "Thumbnails are made by tagfs and cannot be changed."
 def shared_hashes(name: bytes) -> set[bytes]:
     """Return the hex hashes under which programs look for the thumbnail of a name.
 
-    Some hash the name, some its form in a URI, in which ``;`` is quoted by some.
+    Some hash the name, some its form in a URI, in which ``;`` is quoted by some; Xfce 4.20 puts
+    ``./`` before it, as the specification wants, and Xfce 4.18 does not.
     """
     forms = {name, quote(name, _UNQUOTED).encode(), quote(name, _UNQUOTED + ";").encode()}
-    return {hashlib.md5(b"./" + f, usedforsecurity=False).hexdigest().encode() for f in forms}
+    forms |= {b"./" + form for form in forms}
+    return {hashlib.md5(form, usedforsecurity=False).hexdigest().encode() for form in forms}
 
 
 def with_texts(png: bytes, name: bytes, mtime_ns: int, size: int) -> bytes:
