@@ -9,6 +9,7 @@ import pytest
 import trio
 from view_kit import JUNE, MAY, SECRET, Folder, opened, photo, refused, removed, run
 
+from tagfs.catalog.view_names import Shown
 from tagfs.pipeline.opening import join
 from tagfs.remote.url import dir_url
 
@@ -199,3 +200,27 @@ def test_dates_come_back_with_the_vault(tmp_path: Path) -> None:
             assert g.names("tags/a") == ["b"]
 
     trio.run(again)
+
+
+def test_a_day_is_listed_without_looking_at_photos_of_other_days(tmp_path: Path) -> None:
+    looked: list[int] = []
+
+    async def script(g: Folder) -> None:
+        g.mkdir("a")
+        for i in range(8):
+            await g.write(f"a/{i}.jpg", photo(i, date=MAY if i else JUNE))
+        await g.gallery.wait("recognised", 20)
+        names = g.gallery.state.photos.names
+        shown = names.shown
+
+        def counting(number: int) -> Shown | None:
+            looked.append(number)
+            return shown(number)
+
+        names.shown = counting  # type: ignore[method-assign]
+        assert g.names("dates/2019/06/01") == ["0.jpg"]
+        assert len(looked) == 1
+        assert g.ino("dates/2019/06/01/0.jpg") != 0
+        assert len(looked) < 4
+
+    run(tmp_path, script)
