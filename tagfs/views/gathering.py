@@ -21,7 +21,7 @@ WAITING_COOKIES = 1 << 40
 class Gathering:
     """Lists photos by their view names, and resolves also the name that a file was written under.
 
-    ``waiting`` is the list of files without a content that belong here, None where there are none.
+    ``waiting`` is a list of files without a content, ``waits`` says which of them belong here.
     ``is_taken`` says which names the view needs for itself: photos of such names have a suffix.
     """
 
@@ -31,12 +31,14 @@ class Gathering:
         numbers: Callable[[], BitMap],
         holds: Callable[[int], bool],
         waiting: bytes | None = None,
+        waits: Callable[[FileRecord], bool] = lambda file: False,
         is_taken: Callable[[bytes], bool] = lambda name: False,
     ) -> None:
         self._state = state
         self._numbers = numbers
         self._holds = holds
         self._waiting = waiting
+        self._waits = waits
         self._is_taken = is_taken
 
     @classmethod
@@ -50,6 +52,7 @@ class Gathering:
             lambda: postings.bitmap(list_id),
             lambda number: postings.contains(list_id, number),
             list_id,
+            lambda file: state.waits(file.id, list_id),
             is_taken,
         )
 
@@ -64,7 +67,7 @@ class Gathering:
             return
         for slot, file in self._state.waiting(self._waiting, max(0, start - WAITING_COOKIES)):
             name = next((name for folder, name in file.entries if folder == UNFILED), None)
-            if name is not None:
+            if name is not None and self._waits(file):
                 if self.look_up(name) != FileNode(file.id):
                     name = suffixed(name, file.id)
                 yield Line(WAITING_COOKIES + slot + 1, name, FileNode(file.id))
@@ -92,7 +95,7 @@ class Gathering:
         shown = acts.number_of(self._state, file)
         if shown is not None:
             return self._holds(shown.number)
-        return self._waiting is not None and self._state.waits(file.id, self._waiting)
+        return self._waits(file)
 
 
 def came_or_left(change: PhotoChanged, list_id: bytes, spot: Spot) -> Iterator[tuple[Spot, bytes]]:

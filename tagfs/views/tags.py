@@ -6,7 +6,6 @@ import errno
 import time
 from collections.abc import Callable, Iterator
 
-from tagfs.catalog.folders import suffixed
 from tagfs.catalog.records import FileRecord
 from tagfs.catalog.state import (
     Change,
@@ -20,12 +19,11 @@ from tagfs.model import UNFILED, FileId, TagId, Word
 from tagfs.vault.ops import Entity, Field, Op, SetRegister
 from tagfs.views import acts
 from tagfs.views.fixed import Fixed
+from tagfs.views.gathering import Gathering
 from tagfs.views.nodes import FileNode, Line, Node, Spot, escape, unescape
 
-WAITING_COOKIES = 1 << 40
-"""Cookies of files without a content yet follow those of photos."""
 KEPT_COOKIES = 1 << 41
-"""Cookies of narrowings that were kept follow."""
+"""Cookies of narrowings that were kept follow those of photos (gathering.py)."""
 MAX_DEPTH = 8
 """Tags in one path, at most."""
 LINGER = 60.0
@@ -50,23 +48,12 @@ class Tags(Fixed):
 
     def lines(self, path: tuple[str, ...], start: int) -> Iterator[Line]:
         """Yield tags at the top, photos that have every tag of the path below."""
-        photos = self._state.photos
         if not path:
-            for slot, tag, name, _count in photos.tags():
+            for slot, tag, name, _count in self._state.photos.tags():
                 if slot >= start:
                     yield Line(slot + 1, escape(name), Spot(self.name, (tag,)))
             return
-        if start < WAITING_COOKIES:
-            for number in photos.numbers(_ids(path)).iter_equal_or_larger(start):
-                shown = photos.names.shown(number)
-                if shown is not None:
-                    yield Line(number + 1, shown.name, FileNode(shown.file))
-        for slot, file in self._state.waiting(path[0].encode(), max(0, start - WAITING_COOKIES)):
-            own = self._waiting_name(file)
-            if own is not None and self._said(file, path):
-                if self.look_up(path, own) != FileNode(file.id):
-                    own = suffixed(own, file.id)
-                yield Line(WAITING_COOKIES + slot + 1, own, FileNode(file.id))
+        yield from self._photos(path).lines(start)
         # Last, so that a recursive deletion untags the photos before it comes to narrowings.
         yield from self._kept(path, max(0, start - KEPT_COOKIES))
 
@@ -83,13 +70,9 @@ class Tags(Fixed):
         if not path:
             tag = self._find(name)
             return None if tag is None else Spot(self.name, (tag,))
-        photos = self._state.photos
-        shown = photos.names.named(name)
-        if shown is not None and shown.number in photos.numbers(_ids(path)):
-            return FileNode(shown.file)
-        for file in acts.written_as(self._state, name):
-            if self._has(file, path):
-                return FileNode(file.id)
+        found = self._photos(path).look_up(name)
+        if found is not None:
+            return found
         tag = self._find(name)
         if tag is not None and tag not in path and len(path) < MAX_DEPTH:
             return Spot(self.name, (*path, tag))
@@ -226,17 +209,18 @@ class Tags(Fixed):
     def _waits(self, tag: TagId) -> bool:
         return next(self._state.waiting(tag.encode()), None) is not None
 
-    def _has(self, file: FileRecord, path: tuple[str, ...]) -> bool:
-        shown = acts.number_of(self._state, file)
-        if shown is not None:
-            return shown.number in self._state.photos.numbers(_ids(path))
-        return self._said(file, path)
+    def _photos(self, path: tuple[str, ...]) -> Gathering:
+        photos, tags = self._state.photos, [tag.encode() for tag in path]
+        return Gathering(
+            self._state,
+            lambda: photos.numbers(_ids(path)),
+            lambda number: all(photos.postings.contains(tag, number) for tag in tags),
+            tags[0],
+            lambda file: self._said(file, path),
+        )
 
     def _said(self, file: FileRecord, path: tuple[str, ...]) -> bool:
         return all(self._state.waits(file.id, tag.encode()) for tag in path)
-
-    def _waiting_name(self, file: FileRecord) -> bytes | None:
-        return next((name for folder, name in file.entries if folder == UNFILED), None)
 
     def _need_tag(self, path: tuple[str, ...]) -> None:
         if not path:

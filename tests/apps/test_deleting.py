@@ -113,7 +113,6 @@ def test_rm_r_of_a_tag_untags_and_drops_the_name(own_gallery: Gallery, outside: 
     assert own_gallery.names("tags/cat") == {"tag-3.jpg"}
 
 
-@pytest.mark.xfail(strict=True, reason="search/ comes later")
 def test_rm_r_of_a_query_deletes_nothing(own_gallery: Gallery, outside: Outside) -> None:
     (own_gallery / "2019").mkdir()
     run("cp", outside("query-1.jpg", photo(720)), own_gallery / "2019")
@@ -129,7 +128,6 @@ def test_rm_r_of_a_query_deletes_nothing(own_gallery: Gallery, outside: Outside)
     assert own_gallery.names("search") == set()
 
 
-@pytest.mark.xfail(strict=True, reason="dates/ comes later")
 def test_rm_r_of_a_year_puts_its_photos_into_the_trash(
     own_gallery: Gallery, outside: Outside
 ) -> None:
@@ -183,7 +181,6 @@ def test_undo_takes_back_all_that_one_program_did(trip: Gallery, what: str) -> N
     assert trip.names("trip") <= trip.names("tags/dog")
 
 
-@pytest.mark.xfail(strict=True, reason="dates/ comes later")
 def test_undo_takes_back_the_deletion_of_a_year(trip: Gallery) -> None:
     before = trip.say("hash")
     run("rm", "-r", trip / "dates/2019")

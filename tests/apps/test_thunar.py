@@ -111,7 +111,6 @@ def test_a_new_folder_is_a_folder_or_a_tag(gallery: Gallery, desk: Desk, where: 
     desk.screen.keep("new-folder")
 
 
-@pytest.mark.xfail(strict=True, reason="narrowings cannot be kept yet")
 def test_a_new_folder_in_a_tag_is_a_kept_narrowing(gallery: Gallery, desk: Desk) -> None:
     (gallery / "tags/sea").mkdir()
     (gallery / "tags/night").mkdir()
