@@ -13,7 +13,7 @@ from tagfs.cli import passphrase, paths
 from tagfs.cli.progress import bar
 from tagfs.cli.reach import ask
 from tagfs.cli.readable import readable_line
-from tagfs.cli.request import Request, common
+from tagfs.cli.request import Request, common, count
 from tagfs.cli.vaults import remote_folder
 from tagfs.errors import Unfinished, Usage
 from tagfs.mount import mountpoint as mounts
@@ -65,8 +65,8 @@ def export(request: Request, words: tuple[str, ...], folders: bool, sidecars: bo
     failed = cast(Sequence[Mapping[str, str]], told["failed"])
     if request.json:
         request.answer(told, "")
-    present = f", {told['present']} were there already" if told["present"] else ""
-    request.say(f"{told['files']} files were written to {click.format_filename(dest)}{present}.")
+    present = f"; already there: {told['present']}" if told["present"] else ""
+    request.say(f"Wrote {count(told['files'], 'file')} to {click.format_filename(dest)}{present}.")
     if failed:
         raise Unfinished(
             f"{len(failed)} could not be exported:",

@@ -13,9 +13,14 @@ from tagfs.mount import mountpoint as mounts
 def named(words: Sequence[str], state: Path) -> dict[str, list[str]]:
     """Return the arguments of a call that name photos: as they were typed, and the paths within
     the gallery that they have where it is mounted."""
+    return {"photos": list(words), "paths": inside(words, state)}
+
+
+def inside(words: Sequence[str], state: Path) -> list[str]:
+    """Return for each word the path from the root of the gallery, where it is one into the mount
+    of this vault; an empty text for others."""
     served = paths.served_at(state)
-    inside = [_inside(word, served) for word in words]
-    return {"photos": list(words), "paths": inside}
+    return [_inside(word, served) for word in words]
 
 
 def _inside(word: str, served: str | None) -> str:

@@ -74,6 +74,11 @@ def common(unlocks: bool = True) -> Callable[[F], F]:
     return decorate
 
 
+def count(number: object, noun: str) -> str:
+    """Return ``1 photo`` or ``2 photos``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def passphrase_options(prefix: str, what: str) -> list[Callable[[Any], Any]]:
     """Return the options that say where a passphrase is."""
     return [

@@ -10,7 +10,7 @@ import click
 from tagfs.cli import passphrase, paths
 from tagfs.cli.progress import bar
 from tagfs.cli.reach import ask
-from tagfs.cli.request import Request, common
+from tagfs.cli.request import Request, common, count
 from tagfs.errors import Unfinished, Usage
 from tagfs.mount.messages import Call
 
@@ -51,15 +51,16 @@ def rescan(request: Request, where: str | None, everything: bool, wait: bool, st
         return
     if not told["ended"]:
         request.say(
-            f"{told['total']} photos are being gone through; `tagfs status` says how far it is."
+            f"Going through {count(told['total'], 'photo')} in the background; `tagfs status` says "
+            "how far it is."
         )
         return
     request.say(
-        f"{told['changed']} of {told['total']} photos have other tags now; "
-        f"{told['looked_again']} were looked at again."
+        f"Other tags now: {told['changed']} of {count(told['total'], 'photo')}; looked at again: "
+        f"{told['looked_again']}."
     )
     if told["failed"]:
         raise Unfinished(
-            f"{told['failed']} photos could not be looked at: their bytes, or the recogniser, "
-            "are not to be had now (`tagfs doctor`). Run it again later."
+            f"{count(told['failed'], 'photo')} could not be looked at, because the bytes or the "
+            "recogniser are not to be had now; `tagfs doctor` says why, then run it again."
         )

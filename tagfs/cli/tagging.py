@@ -11,7 +11,7 @@ from tagfs.cli import passphrase, paths
 from tagfs.cli.photo import named
 from tagfs.cli.reach import ask
 from tagfs.cli.readable import readable_line
-from tagfs.cli.request import Request, common
+from tagfs.cli.request import Request, common, count
 from tagfs.errors import Unfinished, Usage
 from tagfs.mount.messages import Call
 
@@ -84,7 +84,7 @@ def _tell(request: Request, report: Json) -> None:
         click.echo(readable_line(str(hint)), err=True)
     if request.json:
         request.answer(report, "")
-    request.say(f"{report['changed']} of {report['photos']} photos are different now.")
+    request.say(f"Changed {report['changed']} of {count(report['photos'], 'photo')}.")
     failed = cast(Sequence[Mapping[str, str]], report["failed"])
     if failed:
         raise Unfinished(

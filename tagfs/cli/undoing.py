@@ -9,8 +9,9 @@ from typing import cast
 import click
 
 from tagfs.cli import passphrase, paths
+from tagfs.cli.photo import inside
 from tagfs.cli.reach import ask
-from tagfs.cli.request import Request, common
+from tagfs.cli.request import Request, common, count
 from tagfs.errors import Usage
 from tagfs.mount.messages import Call
 
@@ -98,10 +99,13 @@ def restore(request: Request, names: tuple[str, ...], everything: bool) -> None:
     """
     if bool(names) == everything:
         raise Usage("Name what comes back, or say --all.")
-    told = cast(Json, _ask(request, Call("trash", {"do": "restore", "names": list(names)})))
+    state = request.vault or paths.default_state()
+    # A path in the mount, or else a name in the trash.
+    words = [path or name for name, path in zip(names, inside(names, state), strict=True)]
+    told = cast(Json, _ask(request, Call("trash", {"do": "restore", "names": words})))
     if request.json:
         request.answer(told, "")
-    request.say(f"{told['files']} files are back where they were.")
+    request.say(f"Brought {count(told['files'], 'file')} back.")
 
 
 @trash.command()
@@ -111,4 +115,6 @@ def empty(request: Request) -> None:
     told = cast(Json, _ask(request, Call("trash", {"do": "empty"})))
     if request.json:
         request.answer(told, "")
-    request.say(f"{told['files']} files are out of the trash; `tagfs undo` brings them back.")
+    request.say(
+        f"Took {count(told['files'], 'file')} out of the trash; `tagfs undo` takes it back."
+    )

@@ -38,7 +38,7 @@ def test_without_a_mount_it_returns_when_it_has_ended(
     none = tagfs("rescan", "--where", "zzgl", *filled)
     assert (none.status, none.out) == (
         0,
-        "0 of 0 photos have other tags now; 0 were looked at again.\n",
+        "Other tags now: 0 of 0 photos; looked at again: 0.\n",
     )
     assert "zzgl" in none.err
     assert tagfs("rescan", "--stop", *filled).out == "No rescan was under way.\n"
@@ -63,7 +63,9 @@ def test_while_mounted_it_goes_on_in_the_background(
     assert tagfs("mount", mountpoint, *filled).status == 0
     begun = tagfs("rescan", "--vault", vault)
     assert begun.status == 0
-    assert begun.out == "3 photos are being gone through; `tagfs status` says how far it is.\n"
+    assert begun.out == (
+        "Going through 3 photos in the background; `tagfs status` says how far it is.\n"
+    )
     assert tagfs("rescan", "--vault", vault, "--wait").status == 8
     assert tagfs("status", mountpoint, "--json").json["rescan"] is None
     assert "Rescan: 0 of" in (mountpoint / ".tagfs/events").read_text()

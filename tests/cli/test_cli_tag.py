@@ -33,7 +33,7 @@ def test_photos_are_tagged_by_name_path_and_query(tagfs: Tagfs, filled: tuple[ob
     said = tagfs(
         "tag", "--where", "beach", "--add", "sea", "--favourite", "--date", "2019", *filled
     )
-    assert said.out == "2 of 2 photos are different now.\n"
+    assert said.out == "Changed 2 of 2 photos.\n"
     assert names(tagfs("search", "sea is:favourite date:2019", *filled, "--json")) == [
         "photo 0.jpg",
         "photo 1.jpg",
@@ -84,7 +84,7 @@ def test_what_takes_no_date_is_listed_and_status_eight(
     result = tagfs("tag", "--date", "2019", "2019/notes.txt", "photo 0.jpg", *filled)
     assert result.status == 8
     assert "notes.txt: It is no photo" in result.err
-    assert "1 of 1" in result.out
+    assert result.out == "Changed 1 of 1 photo.\n"
 
 
 @pytest.mark.mount

@@ -55,7 +55,8 @@ def test_what_was_deleted_through_the_mount_comes_back(
     lost = tagfs("trash", *here, "--json").json
     assert sorted(Path(place) for item in lost for place in item["places"]) == before
     assert "from 2019/photo 1.jpg" in tagfs("trash", *here).out
-    assert tagfs("trash", "restore", "photo 1.jpg", *here).status == 0
+    there = mountpoint / "trash" / "photo 1.jpg"
+    assert tagfs("trash", "restore", there, *here).out == "Brought 1 file back.\n"
     assert os.listdir(mountpoint / "2019") == ["photo 1.jpg"]
     assert os.listdir(mountpoint / "tags/beach") == ["photo 1.jpg"]
     assert tagfs("undo", *here).status == 0
@@ -65,7 +66,7 @@ def test_what_was_deleted_through_the_mount_comes_back(
     for name in os.listdir(pictures):
         assert (mountpoint / "2019" / name).read_bytes() == (pictures / name).read_bytes()
     (mountpoint / "2019/photo 0.jpg").unlink()
-    assert tagfs("trash", "empty", *here).out.startswith("1 files are out of the trash")
+    assert tagfs("trash", "empty", *here).out.startswith("Took 1 file out of the trash")
     assert tagfs("trash", *here).out == "The trash is empty.\n"
     assert tagfs("undo", *here).status == 0
     assert os.listdir(mountpoint / "trash") == ["photo 0.jpg"]
