@@ -110,17 +110,16 @@ class Files:
         What is written through the handle belongs to ``act``; ``seen_as`` is the name in a view
         by which it was opened.
         """
-        while (file := self._open.get(record.id)) is None:
-            file = OpenFile(self, record.id, self._bytes(record))
-            before = record.content, self._local.draft(record.id)
-            if writing and not truncate:
-                await file.bytes.fetch()
-            # While this one was fetching another may have opened, changed and closed the file.
-            record = self._state.file(record.id) or record
-            if (record.content, self._local.draft(record.id)) == before:
-                file = self._open.setdefault(record.id, file)
-                break
+        file = self._open.get(record.id)
+        if file is None:
+            file = self._open[record.id] = OpenFile(self, record.id, self._bytes(record))
         handle = FileHandle(file, Writing(act, emptied=truncate) if writing else None, act)
+        if writing and not truncate:
+            try:
+                await file.bytes.fetch()
+            except BaseException:
+                handle.let_go()
+                raise
         if writing and seen_as is not None:
             self._seen_as[record.id] = seen_as
         if truncate:

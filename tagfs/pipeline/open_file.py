@@ -176,6 +176,10 @@ class FileHandle:
     async def release(self) -> None:
         """Let go; what a shared mapping wrote after the last close becomes final here."""
         self._flush()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Let go of a file that was not written to."""
         self._file.handles -= 1
         if self._file.handles == 0:
             self._file._keeper.closed(self._file)

@@ -34,6 +34,8 @@ from tagfs.remote.store import Bytes, Page, Space, Stat, Store
 
 _T = TypeVar("_T")
 _STEP = 4 * 1024 * 1024
+_GIVEN_UP = 2.0
+"""Seconds in which somebody in a hurry is told what the last one in a hurry has waited for."""
 _LONGEST_PAUSE_ASKED = 3600.0  # seconds; a provider that asks for more is asked again sooner
 
 
@@ -84,6 +86,8 @@ class _Shared:
     def __init__(self) -> None:
         self.health = Health(Condition.OK, "", 0.0, 0)
         self.not_before = 0.0  # trio's clock; the provider asked for silence until then
+        self.given_up: tuple[float, Unreachable] | None = None
+        """When, trio's clock, and why somebody in a hurry gave up; None once anything went."""
 
 
 class RetryStore(Store):
@@ -193,6 +197,7 @@ class RetryStore(Store):
         began = trio.current_time()
         limit = self._patience.answer + size / self._patience.slowest
         pause = self._patience.first_pause
+        self._hurry(began)
         while True:
             await self._silence(began)
             try:
@@ -203,12 +208,25 @@ class RetryStore(Store):
                     raise
                 last = began + self._patience.total if self._patience.total is not None else None
                 if last is not None and trio.current_time() + wait > last:
+                    if isinstance(error, Unreachable):
+                        self._shared.given_up = trio.current_time(), error
                     raise
                 await trio.sleep(wait)
                 pause = min(pause * 2, self._patience.longest_pause)
             else:
                 self._set(Condition.OK)
                 return answer
+
+    def _hurry(self, now: float) -> None:
+        """Raise `Unreachable` at once where somebody in a hurry has just waited in vain.
+
+        Otherwise a program that goes through a folder waits for every file anew.
+        """
+        if self._patience.total is None or self._shared.given_up is None:
+            return
+        when, error = self._shared.given_up
+        if now - when < _GIVEN_UP:
+            raise Unreachable(str(error))
 
     async def _silence(self, began: float) -> None:
         """Wait until the provider may be asked again; `Limited` where that is too long."""
@@ -247,6 +265,8 @@ class RetryStore(Store):
 
     def _set(self, condition: Condition, error: RemoteError | None = None) -> None:
         was = self._shared.health
+        if condition is Condition.OK:
+            self._shared.given_up = None
         if condition is Condition.OK and was.condition is Condition.OK:
             return
         self._shared.health = Health(

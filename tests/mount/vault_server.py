@@ -4,8 +4,9 @@ FOLDER has (or gets) ``state`` and ``remote``; a state that is gone is made anew
 ``ready``; quick KDF; no recogniser, or that of colours.py. Lines on stdin: ``wait stored``,
 ``wait recognised``, ``sync``, ``status``, ``hash``, ``undo``; ``many add 0 1000``,
 ``many remove 0 1000`` (photos without bytes in ``many/``, tagged many). With ``--far`` the remote
-is no folder of this machine; ``gone`` takes it away, ``gets`` tells how many objects it was asked
-for.
+is no folder of this machine; ``gone`` takes it away, ``hang`` silences it, ``gets`` tells how many
+objects it was asked for, ``calls`` how often it was asked anything. ``--patience``: seconds that a
+reader waits in silence.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from many import Many, names
 
 from tagfs.mount import mountpoint
 from tagfs.mount.options import parse
+from tagfs.mount.patience import OFFLINE, Patience
 from tagfs.mount.session import serve
 from tagfs.pipeline.gallery import Gallery
 from tagfs.pipeline.opening import join, open_gallery
@@ -38,8 +40,12 @@ async def obey(gallery: Gallery, far: Far, line: str) -> object:
     word, *rest = line.split()
     if word == "gone":
         far.gone = True
+    if word == "hang":
+        far.hangs = True
     if word == "gets":
         return far.gets
+    if word == "calls":
+        return far.calls
     if word == "wait":
         return await gallery.wait(rest[0], 60)
     if word == "sync":
@@ -88,7 +94,14 @@ async def run(args: argparse.Namespace) -> None:
         trio.open_nursery() as nursery,
     ):
         nursery.start_soon(listen, gallery, far)
-        await serve(Tree(gallery), gallery.sync, where, options, lambda: print("ready", flush=True))
+        await serve(
+            Tree(gallery),
+            gallery.sync,
+            where,
+            options,
+            lambda: print("ready", flush=True),
+            Patience(args.patience),
+        )
         nursery.cancel_scope.cancel()
     print("clean", flush=True)
 
@@ -100,5 +113,6 @@ if __name__ == "__main__":
     parser.add_argument("folder")
     parser.add_argument("--by-colour", action="store_true")
     parser.add_argument("--far", action="store_true")
+    parser.add_argument("--patience", type=float, default=OFFLINE)
     parser.add_argument("-o", default="")
     trio.run(run, parser.parse_args())

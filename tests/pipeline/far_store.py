@@ -4,40 +4,50 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import trio
+
 from tagfs.errors import Unreachable
 from tagfs.remote.store import Page, Stat, Store
 
 
 class Far(Store):
-    """Passes everything on until it is ``gone``; counts what it is asked for."""
+    """Passes everything on until it is ``gone``, or ``hangs`` and answers nothing any more.
+
+    ``gets`` counts the objects that it is asked for, ``calls`` all that it is asked.
+    """
 
     def __init__(self, inner: Store) -> None:
         self._inner = inner
         self.kind = inner.kind
         self.where = inner.where
         self.gone = False
+        self.hangs = False
         self.gets = 0
+        self.calls = 0
 
-    def _reach(self) -> Store:
+    async def _reach(self) -> Store:
+        self.calls += 1
+        if self.hangs:
+            await trio.sleep_forever()
         if self.gone:
             raise Unreachable("The remote is gone.")
         return self._inner
 
     async def put(self, name: str, data: bytes | bytearray | memoryview) -> None:
-        await self._reach().put(name, data)
+        await (await self._reach()).put(name, data)
 
     async def put_file(self, name: str, path: Path) -> None:
-        await self._reach().put_file(name, path)
+        await (await self._reach()).put_file(name, path)
 
     async def get(self, name: str, offset: int = 0, size: int | None = None) -> bytes:
         self.gets += 1
-        return await self._reach().get(name, offset, size)
+        return await (await self._reach()).get(name, offset, size)
 
     async def stat(self, name: str) -> Stat:
-        return await self._reach().stat(name)
+        return await (await self._reach()).stat(name)
 
     async def list(self, prefix: str = "", cursor: str | None = None) -> Page:
-        return await self._reach().list(prefix, cursor)
+        return await (await self._reach()).list(prefix, cursor)
 
     async def delete(self, name: str) -> None:
-        await self._reach().delete(name)
+        await (await self._reach()).delete(name)

@@ -72,11 +72,47 @@ def test_a_hurried_caller_is_told_within_ten_seconds_that_the_store_is_away() ->
             await store.get("a", 0, 128 * 1024)
         assert trio.current_time() < 10
         inner.offline = False
+        await trio.sleep(3)
         began = trio.current_time()
         inner.inject(Fault(Verb.GET, Harm.HANG, times=99))
         with pytest.raises(Unreachable, match="no answer"):
             await store.get("a", 0, 128 * 1024)
         assert trio.current_time() - began < 10
+
+    run(test)
+
+
+def test_who_is_in_a_hurry_does_not_wait_anew_for_what_another_just_waited_for() -> None:
+    async def test() -> None:
+        inner = MemoryStore()
+        await inner.put("a", b"x")
+        store = patient(inner).with_patience(HURRIED)
+        inner.offline = True
+        with pytest.raises(Unreachable):
+            await store.get("a", 0, 1)
+        told = trio.current_time()
+        for _ in range(100):
+            with pytest.raises(Unreachable, match="offline"):
+                await store.with_patience(HURRIED).get("a", 0, 1)
+        assert trio.current_time() == told
+        inner.offline = False
+        await trio.sleep(2)
+        assert await store.get("a", 0, 1) == b"x"
+
+    run(test)
+
+
+def test_one_answer_is_enough_to_believe_in_the_store_again() -> None:
+    async def test() -> None:
+        inner = MemoryStore()
+        await inner.put("a", b"x")
+        store = patient(inner)
+        inner.offline = True
+        with pytest.raises(Unreachable):
+            await store.with_patience(HURRIED).get("a", 0, 1)
+        inner.offline = False
+        assert await store.get("a", 0, 1) == b"x"  # somebody patient is not held back
+        assert await store.with_patience(HURRIED).get("a", 0, 1) == b"x"
 
     run(test)
 
@@ -91,6 +127,7 @@ def test_no_try_goes_without_a_time_limit_and_big_bodies_get_more() -> None:
         inner.inject(Fault(Verb.GET, Harm.SLOW, amount=21))
         with pytest.raises(Unreachable):
             await store.get("a", 0, 1000)
+        await trio.sleep(3)
         inner.inject(Fault(Verb.GET, Harm.SLOW, amount=19))
         assert len(await store.get("a")) == 1000
         inner.inject(Fault(Verb.PUT, Harm.SLOW, amount=19))
