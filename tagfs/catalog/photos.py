@@ -298,6 +298,7 @@ class Photos:
             words = self.latest(photo.words)
             tags = tags_in_force(seen, words, self._taxonomy.ancestors)
         oldest = self._oldest(photo) if present and (listed or affirmed) else None
+        was = None if photo.number is None else self.names.shown(photo.number)
         self.names.enter(photo, oldest)
         moved: set[bytes] = set()
         if photo.number is not None:
@@ -309,6 +310,9 @@ class Photos:
             for tag in tags - before:
                 self.ensure_tag(tag)
                 self.postings.add(tag.encode(), photo.number)
+        if was is not None and (oldest is None or was.file != oldest.id):
+            self._count(self._tables.files.get(was.file), 0, False)
+        self._count(oldest, len(tags) + photo.standing.places, listed)
         changed = before ^ tags
         was_listed = photo.listed
         photo.tags = sorted(tags)
@@ -322,6 +326,12 @@ class Photos:
     def _oldest(self, photo: PhotoRecord) -> FileRecord | None:
         files = [f for f in map(self._tables.files.get, photo.files) if f is not None]
         return min(files, key=lambda f: (f.born, f.id), default=None)
+
+    def _count(self, file: FileRecord | None, views: int, in_all: bool) -> None:
+        """Note how many entries in views have the inode of a file."""
+        if file is not None and (file.views, file.in_all) != (views, in_all):
+            file.views, file.in_all = views, in_all
+            self._tables.files.put(file.id, file)
 
     @staticmethod
     def _affirmed(photo: PhotoRecord) -> bool:

@@ -10,6 +10,7 @@ import cbor2
 from tagfs.catalog.standing import NOWHERE, Standing, believable
 from tagfs.model import (
     NEVER,
+    UNFILED,
     Content,
     ContentId,
     DeviceId,
@@ -78,6 +79,8 @@ class FileRecord:
     gone: list[Dot] = field(default_factory=list)  # removed; whatever comes late stays so
     slots: dict[bytes, int] = field(default_factory=dict)  # lists that it stands on (shelves.py)
     changed: int = 0  # greatest clock of an act on it; giving its bytes their final form is none
+    views: int = 0  # entries in views that it has as a photo
+    in_all: bool = False  # whether one of these is in all/, where it then is no unfiled file
 
     @property
     def ctime_ns(self) -> int:
@@ -136,6 +139,16 @@ class FileRecord:
         return self.regs.get(Field.PURGED) is not None
 
     @property
+    def links(self) -> int:
+        """How many entries show it, 0 for what is gone.
+
+        Those in ``recent/``, which time takes away, and those of a tag before there are bytes
+        are not counted; what is in the trash has one.
+        """
+        own = sum(1 for folder, _ in self.entries if folder != UNFILED or not self.in_all)
+        return max(1, own + self.views) if self.kept else 0
+
+    @property
     def latest(self) -> int:
         """The greatest clock of its registers and entries."""
         dots = (dot[1] for dots in self.entries.values() for dot in dots)
@@ -145,13 +158,23 @@ class FileRecord:
         """Return the table's value."""
         entries = [[f, n, dots] for (f, n), dots in self.entries.items()]
         return cbor2.dumps(
-            [self.ino, self.born, self.regs.raw(), entries, self.gone, self.slots, self.changed]
+            [
+                self.ino,
+                self.born,
+                self.regs.raw(),
+                entries,
+                self.gone,
+                self.slots,
+                self.changed,
+                self.views,
+                self.in_all,
+            ]
         )
 
     @classmethod
     def decode(cls, ident: FileId, data: bytes) -> FileRecord:
         """Read the table's value."""
-        ino, born, regs, entries, gone, slots, changed = cbor2.loads(data)
+        ino, born, regs, entries, gone, slots, changed, views, in_all = cbor2.loads(data)
         return cls(
             ident,
             ino,
@@ -161,6 +184,8 @@ class FileRecord:
             [(d[0], d[1], d[2]) for d in gone],
             slots,
             changed,
+            views,
+            in_all,
         )
 
 

@@ -106,6 +106,11 @@ class Standing:
             found.add(came(self.came))
         return found
 
+    @property
+    def places(self) -> int:
+        """How many directories of views list it, besides those of tags and ``recent/``."""
+        return len(self.flags - {SEEN}) + (self.date is not None)
+
     def raw(self) -> list[int | str | None]:
         """Return the form that the table keeps."""
         bits = sum(1 << i for i, flag in enumerate(FLAGS) if flag in self.flags)

@@ -100,6 +100,7 @@ class State:
         self.tables = Tables(store)
         self.taxonomy = taxonomy
         self._changes: list[Change] = []
+        self._by_user = False  # of the unit that is being applied
         self.folders = Folders(self.tables, lambda f, n: self._changes.append(EntryChanged(f, n)))
         self.photos = Photos(self.tables, taxonomy, self._photo_changed)
         self.shelves = Shelves(self.tables)
@@ -169,7 +170,8 @@ class State:
                 name = path + b"/" + item.name
                 if item.kind == FOLDER:
                     record = self.folders.ensure(FolderId(item.id))
-                    lines.append(cbor2.dumps(["folder", name, record.mode]))
+                    kept = record.regs.get(Field.ATTRIBUTES)
+                    lines.append(cbor2.dumps(["folder", name, record.mode, kept]))
                     walk(record.id, name)
                 else:
                     lines.append(line(name, file_of(self.tables, item.id)))
@@ -190,6 +192,7 @@ class State:
                     file.content,
                     words,
                     said,
+                    file.regs.get(Field.ATTRIBUTES),
                 ]
             )
 
@@ -216,6 +219,7 @@ class State:
         self.epoch += 1
         stamp = Stamp(unit.hlc, unit.device)
         self.folders.now = unit.hlc
+        self._by_user = unit.by_user
         if unit.by_user:
             self._apply_act(unit, stamp)
         else:
@@ -342,14 +346,17 @@ class State:
         renames: bool = False,
         acts: bool = True,
     ) -> None:
-        """Change a file's record and carry the consequences to photos, trash and words."""
+        """Change a file's record and carry the consequences to photos, trash and words.
+
+        ``acts``: when it is the user who says so, ``ctime`` tells of it.
+        """
         record = self.tables.files.get(ident)
         if record is None:
             record = FileRecord(ident, self.tables.claim_inode(FILE, ident), stamp.hlc)
         before = record.content if record.live else None
         older = stamp.hlc < record.born
         record.born = min(record.born, stamp.hlc)
-        if acts:
+        if acts and self._by_user:
             record.changed = max(record.changed, stamp.hlc)
         change(record)
         after = record.content if record.live else None

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from tagfs.catalog.records import FileRecord
 from tagfs.errors import FileError
-from tagfs.model import Content, FileId, UnitId, random_id
+from tagfs.model import CHUNK, Content, FileId, UnitId, random_id
 from tagfs.pipeline import inheriting
 from tagfs.pipeline.contents import Contents
 from tagfs.pipeline.drafts import OpenContent
@@ -137,6 +137,27 @@ class Files:
             if content is None:
                 raise FileError(5, "The record of this file's content is missing.")
         return OpenContent(self._contents, self._spool, self._ring, record.id, content)
+
+    def whole(self, record: FileRecord, most: int) -> bytes | None:
+        """Return all bytes of a file, as they are written now.
+
+        None when there are more than ``most``, or when some are not on this machine.
+        """
+        size = self.size_and_times(record)[0]
+        if size > most:
+            return None
+        opened, whole = self._open.get(record.id), bytearray()
+        content = self._bytes(record) if opened is None else opened.bytes
+        try:
+            while len(whole) < size:
+                piece = content.read_now(len(whole), CHUNK)
+                if not piece:
+                    return None
+                whole += piece
+        finally:
+            if opened is None:
+                content.close()
+        return bytes(whole)
 
     def size_and_times(self, record: FileRecord) -> tuple[int, int, int]:
         """Return a file's size, modification and change time, as far as they are written now."""

@@ -130,7 +130,7 @@ class Undoing:
                 if self._ledger.local.draft(FileId(ident)) is not None:
                     continue  # it was written to since
                 ops += self._keep(FileId(ident))
-            if entity is Entity.FOLDER and value is None:
+            if entity is Entity.FOLDER and value is None and field is not Field.ATTRIBUTES:
                 ops += self._drop_folder(FolderId(ident), field)
             else:
                 ops.append(SetRegister(entity, ident, field, value))
@@ -300,6 +300,8 @@ def _registers_text(registers: _Registers) -> list[str]:
 
 
 _REGISTERS = {
+    (Entity.FILE, Field.ATTRIBUTES): "wrote an attribute",
+    (Entity.FOLDER, Field.ATTRIBUTES): "wrote a folder's attribute",
     (Entity.FOLDER, Field.PLACE): "made, moved or removed a folder",
     (Entity.TAG, Field.TAG_NAME): "named a tag",
     (Entity.TAG, Field.TAG_MERGED): "merged a tag",

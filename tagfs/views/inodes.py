@@ -121,10 +121,7 @@ class Inodes:
     def _file_attr(self, file: FileRecord, volatile: bool) -> Attr:
         target = file.target
         size, mtime, changed = self._size_and_times(file)
-        # A photo is listed in views beside its entries; du, tar and rsync -H then count it once.
-        # What is gone has none, as for whoever still has it open on any file system.
-        listed = len(file.entries) + (1 if file.content is not None else 0)
-        links = max(1, listed) if file.kept else 0
+        links = file.links
         if target is not None:
             return Attr(file.ino, Kind.SYMLINK, len(target), 0o777, mtime, changed, links)
         return Attr(file.ino, Kind.FILE, size, file.mode, mtime, changed, links, volatile)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tagfs.errors import FileError, not_permitted
-from tagfs.views.desktop import MARKERS, is_junk
+from tagfs.views.desktop import is_junk
 from tagfs.views.nodes import Attr, Directory, Kind, Scrap, Spot
 
 LARGEST = 1024 * 1024
@@ -23,12 +23,6 @@ TOGETHER = 16 * 1024 * 1024
 BLOCK = 4096
 
 Bytes = bytes | bytearray | memoryview
-
-
-def check_no_junk(where: Directory, name: bytes) -> None:
-    """Refuse to give a photo in a view a name that stands for what file managers leave behind."""
-    if isinstance(where, Spot) and (is_junk(name) or name in MARKERS):
-        raise not_permitted("File managers use this name for what they leave behind.")
 
 
 @dataclass(slots=True)

@@ -124,7 +124,8 @@ class TagList:
             ops += making
             kept[key] = tag
             came.append(tag)
-        said = self.own(file)
+        # A *yes* that a later *no* above it outweighs is said anew.
+        said = self.own(file).keys() & self.in_force(file)
         ops += acts.say(file, dict.fromkeys(t for t in came if t not in said), Word.YES)
         gone = {
             self._state.photos.canonical(t) for k, t in (before or {}).items() if k not in names

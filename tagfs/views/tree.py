@@ -22,8 +22,10 @@ from tagfs.views.bulks import Bulks
 from tagfs.views.desktop import is_junk
 from tagfs.views.inodes import Inodes
 from tagfs.views.inside import Inside
-from tagfs.views.junk import Junk, OpenedScrap, check_no_junk
+from tagfs.views.junk import Junk, OpenedScrap
+from tagfs.views.leaving import Leaving, check_no_junk
 from tagfs.views.marks import Marks
+from tagfs.views.modes import Modes
 from tagfs.views.moves import Moves
 from tagfs.views.news import News
 from tagfs.views.nodes import (
@@ -87,6 +89,9 @@ class Tree:
             self._pendings.record,
             self._junk,
         )
+        record, now_ms = self._inodes.record, self._ledger.now_ms
+        self._leaving = Leaving(self._junk, self._files, record, now_ms)
+        self._modes = Modes(self._files, self._pendings, self._junk, self._inodes)
         shown = [v.name for v in views]
         self._resolver = Resolver(
             self._state, self._inodes, self._views, shown, self._pendings, self._junk
@@ -261,10 +266,10 @@ class Tree:
         there = self._resolver.maybe(target, new_name)
         if there is not None and no_replace:
             raise FileError(errno.EEXIST)
-        if isinstance(node, Scrap) and isinstance(source, Spot):
-            self._junk.move(source, name, target, new_name)
+        left = self._leaving.rename(node, source, name, target, new_name)
+        if left is not None:
+            self._commit(left)
             return
-        check_no_junk(target, new_name)
         if isinstance(node, FileNode):
             file = self._land(self._inodes.record(node.file))
             if isinstance(there, FileNode):
@@ -287,30 +292,7 @@ class Tree:
     def set_attr(self, ino: int, mode: int | None = None, mtime_ns: int | None = None) -> Attr:
         """Change mode or modification time: the record, not the content."""
         node = self._inodes.node(ino)
-        ops: Ops = []
-        if isinstance(node, FileNode):
-            file = node.file
-            if mode is not None and not self._pendings.set(file, Field.MODE, mode & 0o7777):
-                ops.append(acts.set_file(node.file, Field.MODE, mode & 0o7777))
-            if (
-                mtime_ns is not None
-                and not self._files.set_open_mtime(file, mtime_ns)
-                and not self._pendings.set(file, Field.MTIME, mtime_ns)
-            ):
-                ops.append(acts.set_file(node.file, Field.MTIME, mtime_ns))
-        elif isinstance(node, OwnFolder):
-            if mode is not None:
-                ops.append(acts.set_folder(node.folder, Field.MODE, mode & 0o7777))
-            if mtime_ns is not None:
-                ops.append(acts.set_folder(node.folder, Field.MTIME, mtime_ns))
-        elif isinstance(node, Scrap):
-            self._junk.set_attr(node, mode, mtime_ns)
-        elif isinstance(node, Text | Thumbnail) or mode is not None:
-            raise not_permitted("The views' own attributes cannot be changed.")
-        elif mtime_ns is not None:
-            self._inodes.set_time(node, mtime_ns)  # so that a second rsync has nothing to do
-        if ops:
-            self._commit(ops)
+        self._commit(self._modes.set(node, mode, mtime_ns))
         return self._inodes.attr(node)
 
     # -- bytes -----------------------------------------------------------------------------

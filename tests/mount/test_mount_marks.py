@@ -225,3 +225,57 @@ def test_why_an_act_was_refused_can_be_read(server: Server) -> None:
     assert [line.partition(" ")[2] for line in events] == [
         "all/ has no folders; make the folder at the root of the gallery."
     ]
+
+
+def test_programs_meet_each_photo_once(server: Server, tmp_path: Path) -> None:
+    folder = server.path / "2019"
+    folder.mkdir()
+    data = picture(200) + bytes(100_000)
+    (folder / "red.png").write_bytes(data)
+    (folder / "notes.txt").write_bytes(bytes(5000))
+    assert server.say("wait recognised") is True
+    shown = (folder / "red.png").stat()
+    assert shown.st_nlink > 1
+    assert shown.st_blocks == (len(data) + 511) // 512
+    assert (folder / "notes.txt").stat().st_nlink == 1
+    assert (server.path / "tags").stat().st_nlink == 1
+    counted = does(
+        "du", "--apparent-size", "-bsc", folder, server.path / "all", server.path / "tags"
+    )
+    assert counted.splitlines()[-1] == f"{len(data) + 5000}\ttotal"
+    does("tar", "-C", server.path, "-cf", tmp_path / "all.tar", "2019", "all", "tags")
+    members = does("tar", "-tvf", tmp_path / "all.tar").splitlines()
+    assert sum(line.startswith("h") for line in members) == 2  # in all/ and tags/dog/
+    assert sum(line.startswith("-") for line in members) == 2
+    # gzip leaves what has other links alone, and notes.txt has none.
+    does("gzip", folder / "notes.txt")
+    assert names(folder) == ["notes.txt.gz", "red.png"]
+
+
+@pytest.mark.skipif(shutil.which("gio") is None, reason="gio is not installed")
+def test_gio_replaces_what_it_left_in_a_view(server: Server) -> None:
+    (server.path / "tags" / "dog").mkdir()
+    hidden = server.path / "tags" / "dog" / ".hidden"
+    for text in ("first", "second"):
+        done = subprocess.run(["gio", "save", hidden], input=text, text=True, capture_output=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert hidden.read_text() == text
+    assert names(server.path / "all") == []
+
+
+def test_attributes_come_along_when_a_copy_is_written_over_a_photos_name_in_a_view(
+    server: Server, tmp_path: Path
+) -> None:
+    (server.path / "2019").mkdir()
+    (server.path / "2019" / "red.png").write_bytes(picture(201))
+    assert server.say("wait recognised") is True
+    source = marked(tmp_path / "source")
+    does("cp", "-a", source / "red.png", server.path / "all" / "red.png")
+    assert server.say("wait recognised") is True
+    written = server.path / "all" / "red.png"
+    assert written.read_bytes() == picture(200)
+    assert attributes(written) == attributes(source / "red.png") | {
+        "user.xdg.tags": b"dog,holiday,sun"
+    }
+    assert attributes(server.path / "2019" / "red.png") == {"user.xdg.tags": b"dog"}
+    assert len(names(server.path / "all")) == 2

@@ -133,6 +133,26 @@ def test_junk_is_renamed_within_views_only(tmp_path: Path) -> None:
     run(tmp_path, script)
 
 
+def test_junk_is_replaced_by_a_file_that_was_written_beside_it(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("tags/dog")
+        before = g.gallery.state.state_hash()
+        for text in (b"first", b"second", b""):
+            await g.write("tags/dog/.goutputstream-AbCdEf", text)
+            g.mv("tags/dog/.goutputstream-AbCdEf", "tags/dog/.hidden")
+            assert await g.read("tags/dog/.hidden") == text
+        assert g.names("all") == g.names("tags/dog") == g.names("trash") == []
+        assert g.gallery.state.state_hash() == before
+        # Of what is larger nothing is lost.
+        await g.write("tags/dog/.goutputstream-AbCdEf", bytes(LARGEST + 1))
+        with refused(errno.ENOSPC):
+            g.mv("tags/dog/.goutputstream-AbCdEf", "tags/dog/.hidden")
+        assert await g.read("tags/dog/.goutputstream-AbCdEf") == bytes(LARGEST + 1)
+        assert await g.read("tags/dog/.hidden") == b""
+
+    run(tmp_path, script)
+
+
 def test_junk_goes_with_the_directory_that_it_was_left_in(tmp_path: Path) -> None:
     async def script(g: Folder) -> None:
         g.mkdir("tags/dog")

@@ -50,6 +50,16 @@ ACTS: dict[str, Callable[[Folder], object]] = {
     "a hard link": lambda g: g.ln("2019/dog0.png", "2020/linked.png"),
     "a tag's new name": lambda g: g.mv("tags/dog", "tags/Hund"),
     "a merge of tags": lambda g: g.mv("tags/dog", "tags/cat"),
+    "tags written as an attribute": lambda g: g.tree.marks.set_xattr(
+        g.ino("2019/dog0.png"), b"user.xdg.tags", b"holiday,sun"
+    ),
+    "a rating": lambda g: g.tree.marks.set_xattr(
+        g.ino("2019/dog0.png"), b"user.baloo.rating", b"8"
+    ),
+    "another attribute": lambda g: g.tree.marks.set_xattr(
+        g.ino("2019/dog0.png"), b"user.note", b"mine"
+    ),
+    "a folder's attribute": lambda g: g.tree.marks.set_xattr(g.ino("2019"), b"user.note", b"x"),
     "a mode": lambda g: g.tree.set_attr(g.ino("2019/dog0.png"), 0o600),
 }
 
