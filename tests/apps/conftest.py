@@ -1,4 +1,7 @@
-"""Galleries to try programs on: one for the tests of a file, or one for a test that spoils it."""
+"""Galleries to try programs on: one for the tests of a file, or one for a test that spoils it.
+
+New photos are looked at soon, where a file of tests does not say ``OPTIONS = ()``.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +14,24 @@ from apps_kit import Gallery, why_no_mounts
 
 
 @pytest.fixture(scope="module")
-def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gallery]:
+def gallery(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Gallery]:
     """A mounted gallery that the tests of a file share; each keeps to names of its own."""
-    yield from _mounted(tmp_path_factory.mktemp("apps"))
+    options = getattr(request.module, "OPTIONS", ("--hurry",))
+    yield from _mounted(tmp_path_factory.mktemp("apps"), *options)
 
 
 @pytest.fixture
 def own_gallery(tmp_path: Path) -> Iterator[Gallery]:
     """A mounted gallery for one test."""
-    yield from _mounted(tmp_path)
+    yield from _mounted(tmp_path, "--hurry")
 
 
-def _mounted(home: Path) -> Iterator[Gallery]:
+def _mounted(home: Path, *options: str) -> Iterator[Gallery]:
     if why := why_no_mounts():
         pytest.skip(why)
-    gallery = Gallery(home)
+    gallery = Gallery(home, *options)
     try:
         gallery.mount()
         yield gallery

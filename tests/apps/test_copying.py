@@ -68,6 +68,16 @@ def test_cp_out_of_a_view_brings_the_same_bytes(
     assert (tmp_path / "copy/cp-3.jpg").read_bytes() == photo(130)
 
 
+def test_cp_that_insists_on_sharing_blocks_is_refused_and_cp_by_itself_copies(
+    gallery: Gallery, room: Path, outside: Outside
+) -> None:
+    run("cp", outside("cp-4.jpg", photo(135)), room)
+    done = run("cp", "--reflink=always", room / "cp-4.jpg", room / "clone.jpg", expect=1)
+    assert "failed to clone" in done.err
+    run("cp", "--reflink=auto", room / "cp-4.jpg", room / "clone.jpg")
+    assert (room / "clone.jpg").read_bytes() == photo(135)
+
+
 def test_mv_between_folders_is_a_move(gallery: Gallery, room: Path, outside: Outside) -> None:
     (room / "a").mkdir()
     (room / "b").mkdir()

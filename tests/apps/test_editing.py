@@ -14,6 +14,7 @@ from colours import photo
 
 pytestmark = pytest.mark.mount
 Outside = Callable[..., Path]
+OPTIONS = ()  # how soon photos are looked at matters here
 AUTHOR = "Somebody who took it"
 
 

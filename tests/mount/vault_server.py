@@ -93,6 +93,8 @@ async def run(args: argparse.Namespace) -> None:
         ) as gallery,
         trio.open_nursery() as nursery,
     ):
+        if args.hurry:
+            gallery.looker.settle = gallery.looker.batch_wait = 0.2
         nursery.start_soon(listen, gallery, far)
         await serve(
             Tree(gallery),
@@ -112,6 +114,7 @@ if __name__ == "__main__":
     parser.add_argument("mountpoint")
     parser.add_argument("folder")
     parser.add_argument("--by-colour", action="store_true")
+    parser.add_argument("--hurry", action="store_true")
     parser.add_argument("--far", action="store_true")
     parser.add_argument("--patience", type=float, default=OFFLINE)
     parser.add_argument("-o", default="")
