@@ -41,6 +41,10 @@ class Screen:
         """Return what stands above the windows."""
         return self.do("search", "--onlyvisible", "--name", ".", "getwindowname", "%@")
 
+    def dialogs(self) -> list[str]:
+        """Return the titles of what is neither a folder's window nor without a title."""
+        return [title for title in self.titles() if not title.endswith("Thunar")]
+
     def window(self, title: str) -> Window:
         """Return the window of this title, once it is there."""
         found: list[str] = []
