@@ -59,7 +59,8 @@ class Gallery:
         assert self._server is not None
         server, self._server = self._server, None
         try:
-            subprocess.run(["fusermount3", "-u", str(self.path)], check=True)
+            # Those that were just killed may have something open for a moment.
+            assert soon(lambda: run("fusermount3", "-u", self.path, expect=None).status == 0)
             assert server.hear() == "clean"
             assert server.process.wait(PATIENCE) == 0
             assert "Traceback" not in (complaints := server.errors()), complaints
@@ -146,11 +147,13 @@ def soon(condition: Callable[[], bool], seconds: float = PATIENCE) -> bool:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End a program that this test started."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
+    """End a program that was started in a session of its own, with all that it has started."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
         try:
-            process.wait(5)
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            pass
+        try:
+            process.wait(3)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            pass  # it is killed next

@@ -19,7 +19,7 @@ SETTINGS = """<?xml version="1.0" encoding="UTF-8"?>
 <channel name="thunar" version="1.0">
   <property name="last-view" type="string" value="ThunarIconView"/>
   <property name="misc-single-click" type="bool" value="false"/>
-  <property name="misc-thumbnail-mode" type="string" value="THUNAR_THUMBNAIL_MODE_NEVER"/>
+  <property name="misc-thumbnail-mode" type="string" value="THUNAR_THUMBNAIL_MODE_{mode}"/>
 </channel>
 """
 
@@ -156,11 +156,13 @@ class Window:
 
 
 @contextmanager
-def thunar(home: Path, screenshots: Path, folders: list[Path]) -> Iterator[Screen]:
+def thunar(
+    home: Path, screenshots: Path, folders: list[Path], thumbnails: bool = False
+) -> Iterator[Screen]:
     """Start a screen and a Thunar with a window for each folder, all in a home of its own."""
     settings = home / ".config/xfce4/xfconf/xfce-perchannel-xml/thunar.xml"
     settings.parent.mkdir(parents=True)
-    settings.write_text(SETTINGS)
+    settings.write_text(SETTINGS.format(mode="ALWAYS" if thumbnails else "NEVER"))
     for name in ("run", "screen", ".cache", ".local/share"):
         (home / name).mkdir(mode=0o700, parents=True)
     env = {
@@ -175,14 +177,21 @@ def thunar(home: Path, screenshots: Path, folders: list[Path]) -> Iterator[Scree
     }
     with ExitStack() as running, open(home / "said.log", "wb") as log:
 
-        def start(*command: str, **more: object) -> None:
-            process = subprocess.Popen(command, env=env, stdout=log, stderr=log, **more)  # type: ignore[call-overload]
+        def start(*command: str, pass_fds: tuple[int, ...] = ()) -> None:
+            process = subprocess.Popen(
+                command,
+                env=env,
+                stdout=log,
+                stderr=log,
+                pass_fds=pass_fds,
+                start_new_session=True,
+            )
             running.callback(end, process)
 
         reader, writer = os.pipe()
         options = ["-screen", "0", f"{SIZE[0]}x{SIZE[1]}x24", "-nolisten", "tcp"]
         options += ["-displayfd", str(writer), "-fbdir", str(home / "screen")]
-        start("Xvfb", *options, pass_fds=[writer])
+        start("Xvfb", *options, pass_fds=(writer,))
         os.close(writer)
         with open(reader) as told:
             number = told.readline().strip()

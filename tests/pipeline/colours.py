@@ -46,6 +46,15 @@ def photo(seed: int, red: int = 200, date: str | None = None) -> bytes:
     return out.getvalue()
 
 
+def of_colour(colour: tuple[int, int, int], seed: int) -> bytes:
+    """Return a JPEG that is one colour but for a corner that no other seed has."""
+    large = Image.new("RGB", (320, 240), colour)
+    large.paste(Image.open(io.BytesIO(photo(seed))).crop((0, 0, 40, 40)), (280, 200))
+    out = io.BytesIO()
+    large.save(out, "JPEG", quality=90)
+    return out.getvalue()
+
+
 class ByColour:
     """A recogniser whose answer is known: red pictures are dogs, dark ones cats."""
 
