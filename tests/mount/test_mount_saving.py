@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import mmap
 import os
+import random
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from mounted import HERE, Server, unmount_by_force
+from PIL import Image
 
 sys.path.insert(0, str(HERE.parent / "pipeline"))
 from colours import photo, picture
@@ -217,3 +222,90 @@ def test_exiftool_edits_a_photo_wherever_it_is(server: Server, option: str, plac
     everything = [p.read_bytes() for p in (server.path / "all").iterdir()]
     everything += [p.read_bytes() for p in (server.path / "trash").iterdir()]
     assert JPEG in everything
+
+
+@pytest.mark.parametrize("place", ["all", "tags/best"])
+@pytest.mark.parametrize("program", ["cp", "cp -a", "rsync", "gio"])
+def test_two_hundred_photos_under_the_names_of_two_hundred_others_are_all_there(
+    server: Server, tmp_path: Path, program: str, place: str
+) -> None:
+    needs(program.split()[0])
+    number = 200
+    for card in (1, 2):
+        folder = tmp_path / f"card{card}"
+        folder.mkdir()
+        for i in range(number):
+            (folder / f"IMG_{i:04}.png").write_bytes(picture(i, 7 + card))
+        files = sorted(folder.iterdir())
+        target = server.path / place
+        if program == "rsync":
+            run("rsync", "-a", f"{folder}/", target)
+        elif program == "gio":
+            run("gio", "copy", *files, target)
+        else:
+            run(*program.split(), *files, target)
+    for i in range(number):
+        assert (server.path / place / f"IMG_{i:04}.png").read_bytes() == picture(i, 9)
+    found = [path.read_bytes() for path in (server.path / place).iterdir()]
+    assert len(found) == len(set(found)) == 2 * number
+    assert os.listdir(server.path / "trash") == []
+
+
+def variation(seed: int, quality: int) -> bytes:
+    """Return one of the photos that are edits of each other: all of one seed."""
+    image = Image.open(io.BytesIO(photo(seed)))
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+@pytest.mark.timeout(300)
+def test_kills_while_names_are_written_over_lose_no_photo_that_was_closed(
+    mountpoint: Path, tmp_path: Path
+) -> None:
+    chooser = random.Random(7)
+    pool = [variation(seed, quality) for seed in (1, 2, 3) for quality in range(30, 95, 5)]
+    chooser.shuffle(pool)
+    closed: dict[bytes, str] = {}  # bytes -> the name under which they were saved
+    shows: dict[str, set[bytes]] = {}  # name -> what it may show
+    server = serve(mountpoint, tmp_path / "vault")
+    (server.path / "2019").mkdir()
+    try:
+        for name in ("a.jpg", "b.jpg"):
+            data = pool.pop()
+            (server.path / "2019" / name).write_bytes(data)
+            closed[data], shows[name] = name, {data}
+        while pool:
+            killer = threading.Timer(chooser.uniform(0.1, 5.0), server.process.kill)
+            killer.start()
+            try:
+                while server.process.poll() is None and pool:
+                    name, data = chooser.choice(("a.jpg", "b.jpg")), pool.pop()
+                    shows[name].add(data)
+                    path = server.path / "all" / name
+                    if chooser.random() < 0.5:
+                        path.write_bytes(data)
+                    else:
+                        temporary = path.with_name(f"{name}_exiftool_tmp")
+                        temporary.write_bytes(data)
+                        temporary.rename(path)
+                    closed[data], shows[name] = name, {data}
+                    time.sleep(chooser.uniform(0, 0.5))
+            except OSError:
+                pass
+            killer.join()
+            server.close()
+            server = serve(mountpoint, tmp_path / "vault")
+            for name, may in shows.items():
+                assert (server.path / "all" / name).read_bytes() in may, name
+            there = {
+                path.read_bytes()
+                for folder in ("all", "2019", "trash")
+                for path in (server.path / folder).iterdir()
+            }
+            assert set(closed) <= there, "a photo that was closed is nowhere"
+        assert server.say("wait recognised")
+        assert server.end(signal.SIGTERM) == 0
+    finally:
+        server.close()
+        unmount_by_force(mountpoint)
