@@ -21,7 +21,7 @@ from tagfs.pipeline.files import Files
 from tagfs.pipeline.ledger import Ledger
 from tagfs.vault.ops import AddEntry, Field, Op
 from tagfs.views import acts
-from tagfs.views.nodes import FileNode, Node, OwnFolder, Spot, View
+from tagfs.views.nodes import Directory, FileNode, Node, OwnFolder, Spot, View
 from tagfs.views.overwriting import Overwriting
 from tagfs.views.traces import Door, Latest, Traces
 
@@ -30,7 +30,7 @@ LOOK_AGAIN = 10.0
 EMPTY = 60.0
 """Seconds that a name goes on showing an empty file when nothing was written to it."""
 EDITED = 600.0
-"""Seconds that an edited photo is still found where it was opened, whatever its tags are then."""
+"""Seconds that an edited photo is still found where it was opened while it was not looked at."""
 MOST = 256
 """New files that nobody has open and that are remembered all the same, at most."""
 
@@ -100,10 +100,19 @@ class Pendings:
     def edited_at(self, where: Spot, name: bytes) -> Node | None:
         """Return the file that was opened for an edit by a name that nothing has any more."""
         file, until = self._edited.get((where, name)) or (None, 0.0)
-        if file is None or (until < self._monotonic() and not self._files.is_open(file)):
+        record = None if file is None else self._state.file(file)
+        if file is None or record is None or not record.live:
             return None
-        record = self._state.file(file)
-        return FileNode(file) if record is not None and record.live else None
+        if not (self._files.is_open(file) or self._files.is_unsealed(file)):
+            photo = self._state.photos.get(record.content[0]) if record.content else None
+            if until < self._monotonic() or (photo is not None and photo.sight is not None):
+                return None
+        return FileNode(file)
+
+    def left(self, where: Directory, name: bytes) -> None:
+        """The user took a name from a file: it is not found there any more."""
+        if isinstance(where, Spot):
+            self._edited.pop((where, name))
 
     def record(self, file: FileId) -> FileRecord | None:
         """Return what a pending file is going to be."""

@@ -237,6 +237,7 @@ class Tree:
         self._bulks.removing(self._traces.caller, where.view if isinstance(where, Spot) else None)
         self._moves.removing(file, where, name, ops)
         self._commit(ops)
+        self._pendings.left(where, name)
 
     def rmdir(self, parent: int, name: bytes) -> None:
         """Remove an empty folder, or what it stands for in a view."""
@@ -276,6 +277,7 @@ class Tree:
                 self._land(self._inodes.record(there.file))
             self._commit(self._moves.move_file(file, source, name, target, new_name, there))
             self._moves.moved(file.id, source, name, target)
+            self._pendings.left(source, name)
         elif isinstance(node, OwnFolder):
             self._commit(self._moves.move_folder(node.folder, source, target, new_name, there))
         elif (

@@ -368,6 +368,12 @@ def test_an_edited_photo_is_found_where_it_was_opened_before_it_is_looked_at(
         assert g.names("all") == g.names("tags/dog") == ["sunset.png"]
         assert g.names("a") == g.names("trash") == ["x.png"]
         assert g.tree.attr(g.ino("a/x.png")).mode == 0o600
+        await edit(g, "tags/dog/sunset.png", b"most", len(picture(200)))
+        g.rm("tags/dog/sunset.png")
+        with pytest.RaisesExc(FileError, check=lambda e: e.errno == errno.ENOENT):
+            g.ino("tags/dog/sunset.png")
+        await g.gallery.wait("recognised", 20)
+        assert g.names("tags/dog") == []
 
     run(tmp_path, script)
 
