@@ -36,6 +36,18 @@ def words_of_file(state: State, file: FileRecord, new: ContentId) -> list[Op]:
     return ops
 
 
+def words_back(state: State, file: FileRecord) -> list[Op]:
+    """Say of a file that is emptied what was said of its content: the next one takes it up."""
+    photo = None if file.content is None else state.photos.get(file.content[0])
+    if photo is None:
+        return []
+    ops: list[Op] = [
+        SetWord(file.id, tag, word) for tag, word in state.photos.lasting(photo.words).items()
+    ]
+    values = [(field, photo.regs.get(field)) for field in SAID]
+    return ops + [SetRegister(Entity.PHOTO, file.id, f, value) for f, value in values if value]
+
+
 def origin(state: State, file: FileRecord) -> ContentId | None:
     """Return the content that what is written over a file must be compared with.
 

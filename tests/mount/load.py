@@ -11,6 +11,8 @@ import random
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tagfs.pipeline.names import RESERVED
+
 TAGS = ("red", "blue")
 
 
@@ -41,6 +43,7 @@ class Load:
         self.model = Model()
         self.allowed = [self.model]
         self.count = 0
+        self._left: set[str] = set()  # paths that a tagged file was taken from
 
     def prepare(self) -> None:
         """Make the tags that files are put under."""
@@ -56,8 +59,13 @@ class Load:
         self.allowed = [self.model]
 
     def _path(self) -> str:
-        folder = self.random.choice(["", *sorted(self.model.folders)])
-        return os.path.join(folder, f"f{self.random.randrange(12)}.bin")
+        """Choose a path. What one program takes away and writes anew within two seconds keeps its
+        tags, so that a path that a tagged file was taken from is not used again."""
+        while True:
+            folder = self.random.choice(["", *sorted(self.model.folders)])
+            path = os.path.join(folder, f"f{self.random.randrange(40 + len(self._left))}.bin")
+            if path not in self._left:
+                return path
 
     def _existing(self) -> str | None:
         return self.random.choice(sorted(self.model.files)) if self.model.files else None
@@ -98,8 +106,9 @@ class Load:
             table.pop(path, None)
             table.pop(part, None)  # left over from a kill
         after.files[path] = data
-        if part in self.model.tags:  # writing over a file keeps what was said about it
-            after.tags[path] = set(self.model.tags[part])
+        tags = self.model.tags.get(part, set()) | self.model.tags.get(path, set())
+        if tags:  # saving over a document keeps what was said about it
+            after.tags[path] = tags
         self._may(empty, written)
         (self.root / part).write_bytes(data)
         self.allowed = [written, after]
@@ -108,8 +117,10 @@ class Load:
 
     def _rename(self) -> None:
         old, new = self._existing(), self._path()
-        if old is None or old == new:
+        if old is None or old == new or self.model.tags.get(new):
             return
+        if self.model.tags.get(old):
+            self._left.add(old)
         after = self.model.copy()
         for table in (after.files, after.tags, after.times):
             table.pop(new, None)
@@ -123,6 +134,8 @@ class Load:
         path = self._existing()
         if path is None:
             return
+        if self.model.tags.get(path):
+            self._left.add(path)
         after = self.model.copy()
         for table in (after.files, after.tags, after.times):
             table.pop(path, None)
@@ -207,7 +220,7 @@ class Load:
     def shown(self) -> Model:
         """Read what the mount shows."""
         found = Model()
-        views = {"all", "tags", "trash"}
+        views = {os.fsdecode(name) for name in RESERVED}
         for above, folders, files in os.walk(self.root):
             below = os.path.relpath(above, self.root)
             below = "" if below == "." else below

@@ -792,3 +792,20 @@ def test_a_program_that_copies_its_temporary_file_and_removes_it_keeps_what_it_s
         assert await g.read("2019/x.jpg") == data
 
     run(tmp_path, script)
+
+
+def test_a_document_keeps_its_tags_however_it_is_written_over(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("notes")
+        await g.write("notes/a.txt", b"one")
+        g.tree.marks.set_xattr(g.ino("notes/a.txt"), b"user.xdg.tags", b"todo")
+        g.tree.marks.set_xattr(g.ino("notes/a.txt"), b"user.baloo.rating", b"8")
+        await g.write("notes/a.txt", b"two")
+        assert g.names("tags/todo") == ["a.txt"]
+        await g.write("notes/a.txt", b"")
+        await g.write("notes/a.txt", b"three")
+        assert g.names("tags/todo") == ["a.txt"]
+        assert await g.read("tags/todo/a.txt") == b"three"
+        assert g.tree.marks.xattr(g.ino("notes/a.txt"), b"user.baloo.rating") == b"8"
+
+    run(tmp_path, script)
