@@ -6,6 +6,7 @@ Links that lie below the folder are never followed, and nothing that is there is
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 from collections.abc import Iterable
@@ -20,6 +21,8 @@ TEMPORARY = b".tagfs-export"
 """Name of a file on its way in; one folder has one at most, which the next run writes anew."""
 MARK = b'x:xmptk="tagfs"'
 """Stands in the sidecars that tagfs has written; only those are replaced."""
+
+_NOFOLLOW = os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Target:
@@ -74,7 +77,7 @@ class Target:
 
     def _content_id(self, path: bytes, size: int) -> bytes:
         hasher = ContentHasher(self._key)
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | _NOFOLLOW)
         with os.fdopen(fd, "rb") as file:
             while chunk := file.read(CHUNK):
                 hasher.chunk(chunk)
@@ -93,9 +96,19 @@ class Target:
         return True
 
     def open(self, way: Way) -> int:
-        """Begin a file; it gets its name when it is finished."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        return os.open(self._temporary(way), flags, 0o600)
+        """Begin a file; it gets its name when it is finished. Locked against other exports."""
+        temporary = self._temporary(way)
+        while True:
+            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | _NOFOLLOW, 0o600)
+            try:
+                _lock(fd)
+                if _is(fd, temporary):
+                    os.ftruncate(fd, 0)
+                    return fd
+            except BaseException:
+                os.close(fd)
+                raise
+            os.close(fd)  # whoever had it has given it its name meanwhile
 
     def write(self, fd: int, data: bytes | bytearray | memoryview) -> None:
         """Write all of ``data``."""
@@ -107,23 +120,22 @@ class Target:
         """Give a file its mode, its time and its name, when its bytes survive a power cut."""
         temporary = self._temporary(way)
         try:
-            try:
-                os.fsync(fd)
-                _set_mode(fd, mode)
-                os.utime(fd, ns=(mtime_ns, mtime_ns))
-            finally:
-                os.close(fd)
+            os.fsync(fd)
+            _set_mode(fd, mode)
+            os.utime(fd, ns=(mtime_ns, mtime_ns))
             if os.path.lexists(self._path(way)):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
             os.rename(temporary, self._path(way))
         except BaseException:
             _remove(temporary)
             raise
+        finally:
+            os.close(fd)  # with the lock, so not before it has its name
 
     def abandon(self, way: Way, fd: int) -> None:
         """Give a file up."""
-        os.close(fd)
         _remove(self._temporary(way))
+        os.close(fd)
 
     def sidecar(self, way: Way, text: bytes) -> bool:
         """Write ``NAME.xmp`` beside a file; ``NAME.tagfs.xmp`` where somebody else's is there.
@@ -136,18 +148,21 @@ class Target:
             if old == text:
                 return False
             if old is None or MARK in old[:512]:
-                temporary = self._temporary(way)
-                with open(temporary, "wb") as file:
-                    file.write(text)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.rename(temporary, place)
+                fd = self.open(way)
+                try:
+                    self.write(fd, text)
+                    os.fsync(fd)
+                    _set_mode(fd, 0o644)
+                    os.rename(self._temporary(way), place)
+                finally:
+                    os.close(fd)
                 return True
         raise FileExistsError(errno.EEXIST, "Something else has the name of its sidecar there")
 
     def end(self, folders: Iterable[tuple[Way, int, int]]) -> None:
         """Give the folders their modes and times, and bring their entries to stable storage."""
         for way in self._folders:
+            self._sweep(way)
             fd = os.open(self._path(way), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 os.fsync(fd)
@@ -158,11 +173,47 @@ class Target:
                 _set_mode(self._path(way), mode)
                 os.utime(self._path(way), ns=(mtime_ns, mtime_ns))
 
+    def _sweep(self, folder: Way) -> None:
+        """Remove what an export that was killed had begun here."""
+        temporary = self._temporary((*folder, b""))
+        try:
+            fd = os.open(temporary, os.O_WRONLY | _NOFOLLOW)
+        except OSError:
+            return
+        try:
+            _lock(fd)
+            if _is(fd, temporary):
+                _remove(temporary)
+        except BlockingIOError:
+            pass  # it is going on
+        finally:
+            os.close(fd)
+
     def _path(self, way: Way) -> bytes:
         return b"/".join((self.root, *way))
 
     def _temporary(self, way: Way) -> bytes:
         return self._path((*way[:-1], TEMPORARY))
+
+
+def _lock(fd: int) -> None:
+    """Lock a file that is being written; BlockingIOError when another export has it."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BlockingIOError(errno.EWOULDBLOCK, "Another export is writing there") from None
+    except OSError:
+        return  # a file system without locks
+
+
+def _is(fd: int, path: bytes) -> bool:
+    """Whether a path still leads to an open file."""
+    try:
+        there = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    mine = os.fstat(fd)
+    return (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino)
 
 
 def _set_mode(file: int | bytes, mode: int) -> None:
@@ -176,7 +227,7 @@ def _set_mode(file: int | bytes, mode: int) -> None:
 def _read(path: bytes) -> bytes | None:
     """Return a sidecar's bytes, of something longer only the beginning; None for nothing."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | _NOFOLLOW)
     except FileNotFoundError:
         return None
     with os.fdopen(fd, "rb") as file:

@@ -36,7 +36,8 @@ class Inside(Fixed):
         if node.name.encode() in MARKERS:
             return b""
         if node.name == "status":
-            return "".join(f"{k}: {_plain(v)}\n" for k, v in self._report().items()).encode()
+            told = {k: v for k, v in self._report().items() if v is not None}
+            return "".join(f"{k}: {_plain(v)}\n" for k, v in told.items()).encode()
         if node.name == "status.json":
             return json.dumps(self._report(), indent=1).encode() + b"\n"
         if node.name == "events":

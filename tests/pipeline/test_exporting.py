@@ -101,7 +101,9 @@ def test_the_same_again_writes_nothing_and_a_stopped_one_goes_on(tmp_path: Path)
         report = await whole(g, dest)
         assert (report.files, report.present) == (1, 3)
         assert sorted(os.listdir(dest)) == ["0.png", "1.png", "2.png", "3.png"]
+        (dest / ".tagfs-export").write_bytes(b"half of something")
         assert (await whole(g, dest)).files == 0
+        assert not (dest / ".tagfs-export").exists()
 
     run(tmp_path, script)
 
@@ -126,6 +128,22 @@ def test_nothing_that_is_there_is_replaced(tmp_path: Path) -> None:
         assert [path for path, _ in failed] == ["a.png"]
 
     run(tmp_path, script)
+
+
+def test_two_exports_into_one_folder_do_not_mix_their_bytes(tmp_path: Path) -> None:
+    one, other = (copy_out.Target(os.fsencode(tmp_path), b"k" * 32) for _ in range(2))
+    one.begin()
+    other.begin()
+    fd = one.open((b"a",))
+    with pytest.raises(BlockingIOError, match="Another export"):
+        other.open((b"b",))
+    other.end([])
+    one.write(fd, b"one")
+    one.finish((b"a",), fd, 0o644, 0)
+    fd = other.open((b"b",))
+    other.write(fd, b"other")
+    other.finish((b"b",), fd, 0o644, 0)
+    assert tree(tmp_path) == {b"a": b"one", b"b": b"other"}
 
 
 def test_links_in_the_destination_lead_nowhere(tmp_path: Path) -> None:
