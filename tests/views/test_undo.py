@@ -26,7 +26,7 @@ def undo(g: Folder) -> str:
 
 
 async def filled(g: Folder) -> None:
-    """Three dogs and a cat in two folders, looked at; every later act is another process's."""
+    """Three dogs, one of them marked and dated, a twin and a cat in two folders, looked at."""
     g.mkdir("2019")
     g.mkdir("2020")
     for i in range(3):
@@ -34,6 +34,9 @@ async def filled(g: Folder) -> None:
     await g.write("2020/cat.png", picture(20))
     await g.write("2020/twin.png", picture(200))
     await g.gallery.wait("recognised", 20)
+    g.mv("2019/dog2.png", "dates/1999/dog2.png")
+    g.mv("2019/dog2.png", "favourites/dog2.png")
+    g.mkdir("search/dog")
 
 
 ACTS: dict[str, Callable[[Folder], object]] = {
@@ -60,6 +63,15 @@ ACTS: dict[str, Callable[[Folder], object]] = {
         g.ino("2019/dog0.png"), b"user.note", b"mine"
     ),
     "a folder's attribute": lambda g: g.tree.marks.set_xattr(g.ino("2019"), b"user.note", b"x"),
+    "a date": lambda g: g.mv("2019/dog0.png", "dates/1987/d.png"),
+    "another date": lambda g: g.mv("dates/1999/dog2.png", "dates/1987/dog2.png"),
+    "a mark": lambda g: g.mv("2019/dog0.png", "favourites/d.png"),
+    "a mark taken back": lambda g: g.rm("favourites/dog2.png"),
+    "rm of a day": lambda g: g.rm("dates/1999/dog2.png"),
+    "a query that is kept": lambda g: g.mkdir("search/dog -cat"),
+    "a query that is forgotten": lambda g: g.rmdir("search/dog"),
+    "another query": lambda g: g.mv("search/dog", "search/cat"),
+    "a narrowing that is kept": lambda g: g.mkdir("tags/dog/cat"),
     "a mode": lambda g: g.tree.set_attr(g.ino("2019/dog0.png"), 0o600),
 }
 
