@@ -142,8 +142,8 @@ class FileRecord:
     def links(self) -> int:
         """How many entries show it, 0 for what is gone.
 
-        Those in ``recent/``, which time takes away, and those of a tag before there are bytes
-        are not counted; what is in the trash has one.
+        Those in ``recent/``, which time takes away, in kept narrowings and searches, and those of
+        a tag before there are bytes are not counted; what is in the trash has one.
         """
         own = sum(1 for folder, _ in self.entries if folder != UNFILED or not self.in_all)
         return max(1, own + self.views) if self.kept else 0
