@@ -14,6 +14,7 @@ from pathlib import Path
 from tagfs.pipeline.names import RESERVED
 
 TAGS = ("red", "blue")
+NOTE = "user.note"
 
 
 @dataclass
@@ -23,6 +24,7 @@ class Model:
     files: dict[str, bytes] = field(default_factory=dict)
     tags: dict[str, set[str]] = field(default_factory=dict)
     times: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, bytes] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
 
     def copy(self) -> Model:
@@ -30,6 +32,7 @@ class Model:
             dict(self.files),
             {k: set(v) for k, v in self.tags.items()},
             dict(self.times),
+            dict(self.notes),
             set(self.folders),
         )
 
@@ -53,7 +56,7 @@ class Load:
     def act(self) -> None:
         """Do one act; an OSError leaves ``allowed`` with what may be there."""
         acts = [self._write, self._write, self._replace, self._rename, self._remove]
-        acts += [self._tag, self._untag, self._folder, self._touch, self._patch]
+        acts += [self._tag, self._untag, self._folder, self._touch, self._patch, self._note]
         self.count += 1
         self.random.choice(acts)()
         self.allowed = [self.model]
@@ -87,6 +90,7 @@ class Load:
         if path not in empty.files:
             empty.files[path] = b""
             after.tags.pop(path, None)
+            after.notes.pop(path, None)
         self._may(after, empty)
         with open(self.root / path, "wb", buffering=0) as file:
             for at in range(0, len(data), 50_000):
@@ -102,13 +106,15 @@ class Load:
         empty = self.model.copy()
         empty.files.setdefault(part, b"")
         after = self.model.copy()
-        for table in (after.files, after.tags, after.times):
+        for table in (after.files, after.tags, after.times, after.notes):
             table.pop(path, None)
             table.pop(part, None)  # left over from a kill
         after.files[path] = data
         tags = self.model.tags.get(part, set()) | self.model.tags.get(path, set())
         if tags:  # saving over a document keeps what was said about it
             after.tags[path] = tags
+        if part in self.model.notes:
+            after.notes[path] = self.model.notes[part]
         self._may(empty, written)
         (self.root / part).write_bytes(data)
         self.allowed = [written, after]
@@ -122,7 +128,7 @@ class Load:
         if self.model.tags.get(old):
             self._left.add(old)
         after = self.model.copy()
-        for table in (after.files, after.tags, after.times):
+        for table in (after.files, after.tags, after.times, after.notes):
             table.pop(new, None)
             if old in table:
                 table[new] = table.pop(old)  # type: ignore[assignment]
@@ -137,7 +143,7 @@ class Load:
         if self.model.tags.get(path):
             self._left.add(path)
         after = self.model.copy()
-        for table in (after.files, after.tags, after.times):
+        for table in (after.files, after.tags, after.times, after.notes):
             table.pop(path, None)
         self._may(after)
         os.unlink(self.root / path)
@@ -199,6 +205,17 @@ class Load:
         os.utime(self.root / path, ns=(when, when))
         self.model = after
 
+    def _note(self) -> None:
+        path = self._existing()
+        if path is None:
+            return
+        note = self.random.randbytes(self.random.randrange(300))
+        after = self.model.copy()
+        after.notes[path] = note
+        self._may(after)
+        os.setxattr(self.root / path, NOTE, note)
+        self.model = after
+
     def _patch(self) -> None:
         path = self._existing()
         if path is None or len(self.model.files[path]) < 10:
@@ -231,6 +248,8 @@ class Load:
                 path = os.path.join(below, name)
                 found.files[path] = (self.root / path).read_bytes()
                 found.times[path] = os.stat(self.root / path).st_mtime_ns
+                if NOTE in os.listxattr(self.root / path):
+                    found.notes[path] = os.getxattr(self.root / path, NOTE)
         inodes = {os.stat(self.root / p).st_ino: p for p in found.files}
         for tag in TAGS:
             for entry in os.scandir(self.root / "tags" / tag):
@@ -266,6 +285,8 @@ def _difference(model: Model, found: Model) -> str | None:
             return f"{path} has {len(found.files[path])} other bytes instead of {len(data)}"
         if path in model.times and found.times[path] != model.times[path]:
             return f"{path} has another time"
+        if model.notes.get(path) != found.notes.get(path):
+            return f"{path} has another note"
         if model.tags.get(path, set()) != found.tags.get(path, set()):
             return f"{path} has tags {found.tags.get(path)} instead of {model.tags.get(path)}"
     return None
