@@ -19,6 +19,8 @@ class Lists:
 
     def move(self, number: int, before: Standing, after: Standing) -> set[bytes]:
         """Bring the lists in line with where a photo stands now; return those that differ."""
+        if before == after:
+            return set()
         old, new = before.lists(), after.lists()
         for name in old - new:
             self._postings.discard(name, number)

@@ -6,6 +6,7 @@ import calendar
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 ALL = b"@all"
 """Posting list of every listed photo."""
@@ -27,6 +28,7 @@ _DATE = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?")
 _DAY_MS = 86_400_000
 
 
+@lru_cache(4096)
 def days_of(text: str) -> tuple[date, date] | None:
     """Return the first and last day of ``YYYY``, ``YYYY-MM`` or ``YYYY-MM-DD``.
 
