@@ -42,6 +42,8 @@ ONLY_IN = {
     "PIL": "recognise",
     "pillow_heif": "recognise",
     "mnemonic": "vault",
+    "dropbox": "remote",
+    "requests": "remote",
 }
 """Libraries that stand behind one door: replacing one touches one room."""
 
