@@ -55,8 +55,8 @@ class Junk:
 
     def create(self, where: Spot, name: bytes, mode: int) -> Scrap:
         """Make an empty file; raises FileError(ENOSPC) when there are too many."""
-        if where.view == ".tagfs":
-            raise not_permitted("Nothing can be changed inside .tagfs/.")
+        if where.view.startswith("."):
+            raise not_permitted(f"Nothing can be changed inside {where.view}/.")
         self._last += 1
         scrap, now = Scrap(self._last), self._now_ns()
         self._take(BLOCK)

@@ -36,8 +36,10 @@ class Refusals:
 
         Most carry no reason beyond their number; a name that is not there needs none.
         """
+        if error.errno == errno.ENOENT:
+            return
         reason = str(error)
-        if error.errno == errno.ENOENT or reason == os.strerror(error.errno):
+        if reason == os.strerror(error.errno):
             return
         now = self._monotonic()
         if now - self._told.get(reason, -AGAIN) < AGAIN:

@@ -172,6 +172,23 @@ def test_any_order_and_repetition_of_units_gives_the_same_state(
     assert lists_of(one) == lists_of(other)
 
 
+@settings(max_examples=200, deadline=None)
+@given(histories())
+def test_every_file_knows_how_many_entries_views_have_of_it(units: list[Unit]) -> None:
+    state = build(units)
+    for ident in FILES:
+        file = state.file(ident)
+        if file is None:
+            continue
+        wanted = (0, False)
+        photo = state.photos.get(file.content[0]) if file.live and file.content else None
+        if photo is not None and photo.number is not None and photo.name is not None:
+            shown = state.photos.names.shown(photo.number)
+            if shown is not None and shown.file == ident:
+                wanted = (len(photo.tags) + photo.standing.places, photo.listed)
+        assert (file.views, file.in_all) == wanted
+
+
 def list_names() -> list[bytes]:
     dates = [d for d in DATES if d is not None]
     texts = {d[:n] for d in dates for n in (4, 7, 10)}

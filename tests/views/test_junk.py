@@ -66,6 +66,9 @@ def test_junk_in_a_view_is_read_back_and_is_no_file_and_no_operation(tmp_path: P
             assert not set(LEFT_BEHIND) & set(g.names(folder))
         assert g.gallery.state.state_hash() == before
         assert g.gallery.ledger.journal.end == where
+        for folder in (".tagfs", ".sh_thumbnails"):
+            with refused(errno.EPERM):
+                g.tree.create(*g.split(f"{folder}/.DS_Store"), 0o644)
         g.rm("tags/dog/.DS_Store")
         assert absent(g, "tags/dog/.DS_Store")
         assert await g.read("all/.DS_Store") == b"all"
