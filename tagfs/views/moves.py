@@ -201,7 +201,8 @@ class Moves:
         if photo is None or shown is None:
             return ops
         twin = photo.chosen and shown.file != file.id  # of a photo that has a name of its own
-        if not twin and (photo.chosen or not looks_temporary(new_name)):
+        unnamed = looks_temporary(name) and looks_temporary(new_name) and not photo.chosen
+        if not twin and not unnamed:
             ops.append(SetRegister(Entity.PHOTO, shown.photo, Field.VIEW_NAME, new_name))
         return ops
 

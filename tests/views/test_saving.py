@@ -809,3 +809,21 @@ def test_a_document_keeps_its_tags_however_it_is_written_over(tmp_path: Path) ->
         assert g.tree.marks.xattr(g.ino("notes/a.txt"), b"user.baloo.rating") == b"8"
 
     run(tmp_path, script)
+
+
+@pytest.mark.parametrize("looked_at", [True, False])
+def test_a_program_that_keeps_a_backup_finds_the_name_free(tmp_path: Path, looked_at: bool) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("2019")
+        await g.write("2019/x.jpg", shot(1))
+        if looked_at:
+            await g.gallery.wait("recognised", 20)
+        g.tree.acting(9)
+        g.mv("all/x.jpg", "all/x.jpg~")
+        assert "x.jpg" not in g.names("all")
+        await g.write("all/x.jpg", shot(1, 60))
+        await g.gallery.wait("recognised", 20)
+        assert await g.read("all/x.jpg") == shot(1, 60)
+        assert await g.read("all/x.jpg~") == await g.read("2019/x.jpg") == shot(1)
+
+    run(tmp_path, script)
