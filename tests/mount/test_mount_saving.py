@@ -80,6 +80,8 @@ COPIES: dict[str, list[str]] = {
     "shell": ["sh", "-c", 'cat "{from}" > "{to}"'],
     "dd": ["dd", "if={from}", "of={to}", "status=none"],
     "rsync": ["rsync", "-a", "{from}", "{to}"],
+    "mv": ["sh", "-c", 'cp -p "{from}" "{from}.copy" && mv "{from}.copy" "{to}"'],
+    "tar": ["sh", "-c", 'tar cf - -C "$(dirname {from})" x.jpg | tar xf - -C "$(dirname {to})"'],
     "install": ["install", "-m", "644", "{from}", "{to}"],
 }
 
