@@ -14,7 +14,7 @@ async def undo(gallery: Gallery, call: Call) -> object:
     """Take an act back: the one whose id begins with ``id``, or the newest."""
     prefix = call.maybe_text("id")
     ident = None if prefix is None else gallery.undoing.find(prefix)
-    return gallery.undoing.undo(ident).as_json()
+    return (await gallery.undoing.wait_undone(ident)).as_json()
 
 
 async def undoable(gallery: Gallery, call: Call) -> object:

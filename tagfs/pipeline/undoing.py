@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
 
+import trio
+
+from tagfs.catalog import undo
 from tagfs.catalog.records import FileRecord
-from tagfs.catalog.undo import Act, Dot, Listed, Said, Wrote
+from tagfs.catalog.undo import Act, Dot
 from tagfs.errors import TagfsError
 from tagfs.model import FileId, FolderId, Stamp, TagId, UnitId, Word, random_id
 from tagfs.pipeline.ledger import Ledger
 from tagfs.vault.ops import AddEntry, Entity, Field, Op, RemoveEntry, SetRegister, SetWord
 
-BATCH = 5000
-"""Operations in one unit of an undo, which bounds its length."""
+BATCH = 1000
+"""Operations in one unit of an undo; between two units everything else gets its turn."""
+TOLD = 2000
+"""Deeds of an act that are looked at to say what it was."""
 
 
 @dataclass(slots=True)
@@ -33,16 +39,34 @@ class _Entry:
 _Registers = dict[tuple[Entity, bytes, Field], tuple[object, Stamp]]
 """Registers that an act wrote: the value before, and the stamp of the last write."""
 _Words = dict[tuple[bytes, TagId], tuple[Word, Stamp]]
-_Entries = dict[FileId, dict[tuple[FolderId, bytes], _Entry]]
+_Places = dict[tuple[FolderId, bytes], _Entry]
+_Entries = dict[FileId, _Places]
 
 
 @dataclass(frozen=True, slots=True)
 class _Sum:
-    """What an act did on the whole."""
+    """What an act did on the whole, or the beginning of it."""
 
-    registers: _Registers
-    words: _Words
-    entries: _Entries
+    registers: _Registers = field(default_factory=dict)
+    words: _Words = field(default_factory=dict)
+    entries: _Entries = field(default_factory=dict)
+
+    def add(self, deed: undo.Deed) -> None:
+        """Add one deed, in order."""
+        match deed:
+            case undo.Wrote(entity, ident, name, before, before_at, at):
+                wrote = self.registers.get((entity, ident, name))
+                first = wrote[0] if wrote and wrote[1] == before_at else before
+                self.registers[entity, ident, name] = (first, at)
+            case undo.Said(subject, tag, word, before_at, at):
+                said = self.words.get((subject, tag))
+                word = said[0] if said and said[1] == before_at else word
+                self.words[subject, tag] = (word, at)
+            case undo.Listed(folder, name, file, dot):
+                places = self.entries.setdefault(file, {})
+                entry = places.setdefault((folder, name), _Entry(dot is None, []))
+                if dot is not None:
+                    entry.dots.append(dot)
 
     @property
     def files(self) -> dict[FileId, None]:
@@ -90,19 +114,27 @@ class Undoing:
 
         Raises TagfsError when there is no such act, or it was taken back already.
         """
-        act = self._newest() if ident is None else self._state.undo.act(ident)
-        if act is None:
-            raise TagfsError("There is nothing to undo." if ident is None else _UNKNOWN)
-        if act.undone:
-            raise TagfsError("That was undone already; undo the undo to have it back.")
+        act = self._undoable(ident)
         deed = self._describe(act)
-        ops = self.operations(act)
-        own = UnitId(random_id())
-        while len(ops) > BATCH:
-            self._ledger.commit(ops[:BATCH], act=own)
-            del ops[:BATCH]
-        # The mark comes last: an undo that a crash cut short can be asked for again.
-        self._ledger.commit(ops, act=own, undoes=act.id)
+        done = _Sum()
+        for item in self._state.undo.deeds(act):
+            done.add(item)
+        for _ in self._commits(act, done):
+            pass
+        return deed
+
+    async def wait_undone(self, ident: UnitId | None = None) -> Deed:
+        """Do the same, and let everything else have its turn all the while."""
+        act = self._undoable(ident)
+        deed = self._describe(act)
+        done = _Sum()
+        for number, item in enumerate(self._state.undo.deeds(act)):
+            done.add(item)
+            if number % BATCH == 0:
+                await trio.lowlevel.checkpoint()
+        with trio.CancelScope(shield=True):  # half an undo is nobody's wish
+            for _ in self._commits(act, done):
+                await trio.lowlevel.checkpoint()
         return deed
 
     def find(self, prefix: str) -> UnitId:
@@ -112,78 +144,88 @@ class Undoing:
             raise TagfsError(_UNKNOWN if not found else f"Several acts begin with {prefix}.")
         return found[0]
 
-    def operations(self, act: Act) -> list[Op]:
-        """Return what takes an act back now."""
-        done = self._sum(act)
-        files = self._entries(done.entries)
-        made = {file for file in done.files if self._made(file, act)}
-        ops: list[Op] = []
-        for (subject, tag), (before, at) in done.words.items():
-            if self._state.word(subject, tag)[1] == at:
-                ops.append(SetWord(subject, tag, before))
-        for (entity, ident, field), (value, at) in done.registers.items():
-            if self._state.register(entity, ident, field)[1] != at:
-                continue
-            if entity is Entity.FILE and ident in made and field is not Field.TRASHED:
-                continue  # a file that the act made keeps its bytes and times, in the trash
-            if entity is Entity.FILE and field is Field.CONTENT:
-                if self._ledger.local.draft(FileId(ident)) is not None:
-                    continue  # it was written to since
-                ops += self._keep(FileId(ident))
-            if entity is Entity.FOLDER and value is None and field is not Field.ATTRIBUTES:
-                ops += self._drop_folder(FolderId(ident), field)
-            else:
-                ops.append(SetRegister(entity, ident, field, value))
-        return ops + files
-
     # -- parts of it -----------------------------------------------------------------------
 
-    def _sum(self, act: Act) -> _Sum:
-        """Add up what the units of an act did."""
-        registers: _Registers = {}
-        words: _Words = {}
-        entries: _Entries = {}
-        for deed in self._state.undo.deeds(act):
-            match deed:
-                case Wrote(entity, ident, field, before, before_at, at):
-                    known = registers.get((entity, ident, field))
-                    first = known[0] if known and known[1] == before_at else before
-                    registers[entity, ident, field] = (first, at)
-                case Said(subject, tag, word, before_at, at):
-                    said = words.get((subject, tag))
-                    words[subject, tag] = (
-                        said[0] if said and said[1] == before_at else word,
-                        at,
-                    )
-                case Listed(folder, name, file, dot):
-                    of_file = entries.setdefault(file, {})
-                    entry = of_file.setdefault((folder, name), _Entry(dot is None, []))
-                    if dot is not None:
-                        entry.dots.append(dot)
-        return _Sum(registers, words, entries)
+    def _undoable(self, ident: UnitId | None) -> Act:
+        act = self._newest() if ident is None else self._state.undo.act(ident)
+        if act is None:
+            raise TagfsError("There is nothing to undo." if ident is None else _UNKNOWN)
+        if act.undone:
+            raise TagfsError("That was undone already; undo the undo to have it back.")
+        return act
 
-    def _entries(self, entries: _Entries) -> list[Op]:
-        """Return what lists files where they stood before, and trashes what stood nowhere."""
-        ops: list[Op] = []
-        for file, places in entries.items():
-            record = self._state.file(file)
-            if record is None:
+    def _commits(self, act: Act, done: _Sum) -> Iterator[None]:
+        """Commit what takes an act back, a unit at a time."""
+        own = UnitId(random_id())
+        batch: list[Op] = []
+        for step in self._steps(act, done):
+            batch += step
+            if len(batch) >= BATCH:
+                self._ledger.commit(batch, act=own)
+                batch = []
+                yield
+        # The mark comes last: an undo that a crash cut short can be asked for again.
+        self._ledger.commit(batch, act=own, undoes=act.id)
+
+    def _steps(self, act: Act, done: _Sum) -> Iterator[list[Op]]:
+        """Yield what takes an act back as things are now. What belongs to one file is one step:
+        it must not be half done when the power goes."""
+        for (subject, tag), (before, at) in done.words.items():
+            if self._state.word(subject, tag)[1] == at:
+                yield [SetWord(subject, tag, before)]
+        of_files: dict[FileId, list[Field]] = {}
+        for (entity, ident, name), (value, at) in done.registers.items():
+            if entity is Entity.FILE:
+                of_files.setdefault(FileId(ident), []).append(name)
+            elif self._state.register(entity, ident, name)[1] != at:
                 continue
-            left = set(record.entries)
-            gone: list[tuple[FolderId, bytes]] = []
-            for place, entry in places.items():
-                dots = record.entries.get(place)
-                if entry.was and dots is None:
-                    ops.append(AddEntry(*place, file))
-                    left.add(place)
-                elif not entry.was and dots is not None and set(dots) <= set(entry.dots):
-                    ops.append(RemoveEntry(*place, file, tuple(dots)))
-                    left.discard(place)
-                    gone.append(place)
-            if left and record.purged:  # deleted again it must be in the trash again
-                ops.append(_file(file, Field.PURGED, None))
-            if gone and not left and self._worth_keeping(record):
-                ops.append(_file(file, Field.TRASHED, (self._ledger.now_ms(), tuple(gone))))
+            elif entity is Entity.FOLDER and value is None and name is not Field.ATTRIBUTES:
+                yield self._drop_folder(FolderId(ident), name)
+            else:
+                yield [SetRegister(entity, ident, name, value)]
+        for file in done.files:
+            record = self._state.file(file)
+            if record is not None:
+                ops = self._registers(act, record, done, of_files.get(file, []))
+                yield ops + self._places(record, done.entries.get(file, {}))
+
+    def _registers(
+        self, act: Act, file: FileRecord, done: _Sum, names: Iterable[Field]
+    ) -> list[Op]:
+        """Return what sets a file's registers back that nobody wrote since."""
+        ops: list[Op] = []
+        made = file.born >= act.first
+        for name in names:
+            value, at = done.registers[Entity.FILE, file.id, name]
+            if file.regs.stamp(name) != at:
+                continue
+            if made and name is not Field.TRASHED:
+                continue  # a file that the act made keeps its bytes and times, in the trash
+            if name is Field.CONTENT:
+                if self._ledger.local.draft(file.id) is not None:
+                    continue  # it was written to since
+                ops += self._keep(file)
+            ops.append(_file(file.id, name, value))
+        return ops
+
+    def _places(self, file: FileRecord, places: _Places) -> list[Op]:
+        """Return what lists a file where it stood before, or trashes what stood nowhere."""
+        ops: list[Op] = []
+        left = set(file.entries)
+        gone: list[tuple[FolderId, bytes]] = []
+        for place, entry in places.items():
+            dots = file.entries.get(place)
+            if entry.was and dots is None:
+                ops.append(AddEntry(*place, file.id))
+                left.add(place)
+            elif not entry.was and dots is not None and set(dots) <= set(entry.dots):
+                ops.append(RemoveEntry(*place, file.id, tuple(dots)))
+                left.discard(place)
+                gone.append(place)
+        if left and file.purged:  # deleted again it must be in the trash again
+            ops.append(_file(file.id, Field.PURGED, None))
+        if gone and not left and self._worth_keeping(file):
+            ops.append(_file(file.id, Field.TRASHED, (self._ledger.now_ms(), tuple(gone))))
         return ops
 
     def _worth_keeping(self, file: FileRecord) -> bool:
@@ -193,10 +235,9 @@ class Undoing:
         record = self._state.file(file)
         return record is not None and record.born >= act.first
 
-    def _keep(self, file: FileId) -> list[Op]:
+    def _keep(self, record: FileRecord) -> list[Op]:
         """Keep what a file holds now in the trash, as a file of its own."""
-        record = self._state.file(file)
-        if record is None or record.content is None or not record.entries:
+        if record.content is None or not record.entries:
             return []
         ghost = FileId(random_id())
         return [
@@ -231,7 +272,11 @@ class Undoing:
     # -- in words --------------------------------------------------------------------------
 
     def _describe(self, act: Act) -> Deed:
-        done = self._sum(act)
+        done = _Sum()
+        deeds = self._state.undo.deeds(act)
+        for item in islice(deeds, TOLD):
+            done.add(item)
+        more = next(deeds, None) is not None
         counts: Counter[str] = Counter()
         names: dict[str, bytes] = {}
         for file in done.files:
@@ -246,6 +291,8 @@ class Undoing:
         texts += self._words_text(done.words)
         texts += _registers_text(done.registers)
         text = ", ".join(texts) or "changed modes or times"
+        if more:
+            text += ", and more"
         is_undo = self._takes_back(act)
         if is_undo:
             text = "undid: " + text
@@ -279,7 +326,9 @@ class Undoing:
         texts = []
         for (word, tag), n in counts.most_common(3):
             photos = "1 photo" if n == 1 else f"{n} photos"
-            texts.append(f"{verbs[word]} {photos}: {self._state.photos.tag_name(tag)}")
+            name = self._state.photos.tag_name(tag)
+            shown = "a tag that is gone" if name == tag else name
+            texts.append(f"{verbs[word]} {photos}: {shown}")
         if len(counts) > 3:
             texts.append(f"{len(counts) - 3} more tags")
         return texts
@@ -290,10 +339,10 @@ _UNKNOWN = "No such act is known here; `tagfs undo --list` shows those that can 
 
 def _registers_text(registers: _Registers) -> list[str]:
     """Say what happened to folders, tags and photos' own registers."""
-    counts = Counter((entity, field) for entity, _, field in registers)
+    counts = Counter((entity, name) for entity, _, name in registers)
     texts = []
-    for (entity, field), words in _REGISTERS.items():
-        n = counts[entity, field]
+    for (entity, name), words in _REGISTERS.items():
+        n = counts[entity, name]
         if n:
             texts.append(words if n == 1 else f"{words} ({n} times)")
     return texts
