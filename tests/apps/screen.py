@@ -199,4 +199,8 @@ def thunar(
         env["DISPLAY"] = f":{number}"
         start("openbox")
         start("dbus-run-session", "--", "thunar", *map(str, folders))
-        yield Screen(env, home / "screen" / "Xvfb_screen0", screenshots)
+        screen = Screen(env, home / "screen" / "Xvfb_screen0", screenshots)
+        shown = [f"{folder.name} - Thunar" for folder in folders]
+        started = soon(lambda: set(shown) <= set(screen.titles()))
+        assert started, f"{screen.titles()}: {(home / 'said.log').read_text()}"
+        yield screen
