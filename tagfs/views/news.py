@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from tagfs.catalog.state import Change, EntryChanged, FileChanged, State
-from tagfs.model import UNFILED
+from tagfs.catalog.state import Change, EntryChanged, FileChanged, PhotoChanged, State
+from tagfs.model import UNFILED, ContentId
 from tagfs.views.inodes import Inodes
 from tagfs.views.nodes import OwnFolder, Spot, View
 
@@ -33,6 +33,8 @@ class News:
                 for spot, name in view.touched(change):
                     if self._inodes.touch(spot):
                         self.tell(spot.ino, None if self._stands(view, spot, name) else name)
+            if isinstance(change, PhotoChanged):
+                self._count_anew(change.photo)
             if by_user:
                 continue
             if isinstance(change, EntryChanged) and change.folder != UNFILED:
@@ -41,6 +43,14 @@ class News:
                 file = self._state.file(change.file)
                 if file is not None:
                     self.tell(file.ino, None)
+
+    def _count_anew(self, photo: ContentId) -> None:
+        """Tell of the link counts of a photo's files: other entries list it now."""
+        record = self._state.photos.get(photo)
+        for ident in record.files if record is not None else ():
+            file = self._state.file(ident)
+            if file is not None:
+                self.tell(file.ino, None)
 
     def _stands(self, view: View, spot: Spot, name: bytes | None) -> bool:
         """Whether a name is a directory's that the kernel has right.
