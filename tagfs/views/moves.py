@@ -151,6 +151,12 @@ class Moves:
         if source == target:
             self._traces.took(Away(Door(file, source, name)))
 
+    def counted(self, file: FileRecord, where: Directory, name: bytes) -> str | None:
+        """Return the view that a removal counts for, None where it is not through a view."""
+        if isinstance(where, OwnFolder) or self._overwriting.is_scratch(file, name):
+            return None
+        return where.view
+
     def removing(self, file: FileRecord, where: Directory, name: bytes, ops: list[Op]) -> None:
         """Remember what a removal is about to do.
 

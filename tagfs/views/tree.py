@@ -234,7 +234,7 @@ class Tree:
             return
         file = self._land(self._resolver.entry(where, name))
         ops = self._moves.take(file, where, name)  # what a view refuses is no removal
-        self._bulks.removing(self._traces.caller, where.view if isinstance(where, Spot) else None)
+        self._bulks.removing(self._traces.caller, self._moves.counted(file, where, name))
         self._moves.removing(file, where, name, ops)
         self._commit(ops)
         self._pendings.left(where, name)

@@ -311,3 +311,14 @@ def test_kills_while_names_are_written_over_lose_no_photo_that_was_closed(
     finally:
         server.close()
         unmount_by_force(mountpoint)
+
+
+def test_what_gio_saves_in_a_view_is_an_edit_of_the_photo(server: Server) -> None:
+    """It opens without truncation, because the photo has several names, and cuts it then."""
+    needs("gio")
+    own = server.path / "2019" / "x.jpg"
+    own.write_bytes(JPEG)
+    command = ["gio", "save", str(server.path / "all" / "x.jpg")]
+    assert subprocess.run(command, input=OTHER, capture_output=True, timeout=60).returncode == 0
+    assert own.read_bytes() == (server.path / "all" / "x.jpg").read_bytes() == OTHER
+    assert (server.path / "trash" / "x.jpg").read_bytes() == JPEG

@@ -765,9 +765,10 @@ def test_an_edit_of_bytes_that_cannot_be_had_fails_when_it_is_opened(tmp_path: P
             assert await g.read("all/x.jpg") == shot(2)
 
     run(tmp_path, first)
-    for kept in (tmp_path / "state" / "cache").rglob("*"):
-        if kept.is_file():
-            kept.unlink()
+    for folder in ("cache", "spool"):
+        for kept in (tmp_path / "state" / folder).rglob("*"):
+            if kept.is_file():
+                kept.unlink()
     shutil.move(tmp_path / "remote" / "o", tmp_path / "away")
     trio.run(second)
 
@@ -829,5 +830,24 @@ def test_a_program_that_keeps_a_backup_finds_the_name_free(tmp_path: Path, looke
         await g.gallery.wait("recognised", 20)
         assert await g.read("all/x.jpg") == shot(1, 60)
         assert await g.read("all/x.jpg~") == await g.read("2019/x.jpg") == shot(1)
+
+    run(tmp_path, script)
+
+
+def test_a_program_that_saves_many_photos_is_not_taken_for_one_that_deletes_them(
+    tmp_path: Path,
+) -> None:
+    async def script(g: Folder) -> None:
+        for i in range(120):
+            await g.write(f"all/{i}.png", picture(i))
+        g.tree.acting(9)
+        for i in range(60):
+            await g.write(f"all/{i}.png_exiftool_tmp", picture(i, 9))
+            await edit(g, f"all/{i}.png", picture(i, 9))
+            g.rm(f"all/{i}.png_exiftool_tmp")
+        for i in range(60, 120):  # as cp -a
+            g.rm(f"all/{i}.png")
+            await g.write(f"all/{i}.png", picture(i, 9))
+        assert len(g.names("all")) == 180
 
     run(tmp_path, script)
