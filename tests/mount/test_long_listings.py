@@ -24,7 +24,7 @@ CHANGED = 1000
 """Photos that are added, and as many removed, while a listing is read."""
 FOLDERS = ("many", "all", "tags/many")
 SMALL = 1024
-"""Bytes of the buffer that a reader offers: room for some twenty names."""
+"""Bytes of the buffer that a reader offers: room for some 25 names."""
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -104,7 +104,7 @@ def change_on_a_mount(server: Server, count: int) -> None:
     fds = {path: os.open(server.path / path, os.O_RDONLY | os.O_DIRECTORY) for path in FOLDERS}
     seen: dict[str, list[bytes]] = {path: [] for path in FOLDERS}
     todo = list(zip(changes.removed, changes.added, strict=True))
-    every = count // 20 // (len(todo) + 5)
+    every = count // 30 // (len(todo) + 5)
     reads = 0
     left = dict(fds)
     while left:
