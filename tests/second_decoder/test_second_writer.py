@@ -147,6 +147,10 @@ def registers(a: Hand, b: Hand) -> None:
     a.unit(94, register(d.FILE, "older later", d.MODE, 0o620))
 
 
+FAR_AHEAD = 4102444800000
+"""Milliseconds since 1970 of a deletion that the trash does not let go of while tests are run."""
+
+
 def trash(a: Hand, b: Hand) -> None:
     for number, (deleted, purged, listed) in enumerate(
         [(1, 0, 0), (1, 1, 0), (1, 0, 1), (0, 0, 0)]
@@ -156,7 +160,7 @@ def trash(a: Hand, b: Hand) -> None:
         ops = [record, content(file, record)]
         where = [[ident("entries"), file.encode()]]
         if deleted:
-            ops.append(register(d.FILE, file, d.TRASHED, [1700000000000, where]))
+            ops.append(register(d.FILE, file, d.TRASHED, [FAR_AHEAD, where]))
         if purged:
             ops.append(register(d.FILE, file, d.PURGED, 1700000000001))
         if listed:
