@@ -189,11 +189,13 @@ def test_thumbnails_of_absent_photos_need_no_remote_once_their_packs_are_here(
         for i in range(5):
             await g.write(f"{i}.jpg", photo(i))
 
-    async def look(g: Folder, store: Far) -> None:
+    async def look_offline(g: Folder, store: Far) -> None:
         store.gone = True
         with refused(errno.ENETUNREACH):
             await looked(g, "0.jpg")
         store.gone = False
+
+    async def look(g: Folder, store: Far) -> None:
         for i in range(5):
             await looked(g, f"{i}.jpg")
         asked = store.gets
@@ -206,7 +208,7 @@ def test_thumbnails_of_absent_photos_need_no_remote_once_their_packs_are_here(
             await g.read("0.jpg")
         store.gone = False
 
-    run(tmp_path, write, look)
+    run(tmp_path, write, look_offline, look)
 
 
 def test_without_a_recogniser_there_are_no_thumbnails(tmp_path: Path) -> None:
