@@ -30,7 +30,7 @@ from tagfs.errors import (
     Usage,
 )
 from tagfs.remote.dropbox_commit import Committer, Write
-from tagfs.remote.dropbox_errors import translated
+from tagfs.remote.dropbox_errors import UploadLost, translated
 from tagfs.remote.dropbox_list import Listing
 from tagfs.remote.dropbox_session import (
     PIECE,
@@ -61,6 +61,7 @@ _T = TypeVar("_T")
 _THREADS = 8  # for uploads, and as many for everything else
 _ANSWER = 60.0  # seconds for one call without the bytes that it moves
 _SLOWEST = 16 * 1024  # bytes in a second, at least, that a call is given time for
+_LONGPOLL_MORE = 90.0  # seconds that Dropbox adds to the time of a longpoll
 _DOUBTS = 10_000  # puts whose answer was lost, remembered at a time
 
 
@@ -94,6 +95,7 @@ class DropboxStore(Store):
         self.where = f"dropbox:///{folder}"
         self._root = f"/{folder}" if folder else ""
         self._session = session or guarded_session(2 * _THREADS + 1)
+        self._renews = bool(login.refresh_token)
         self._client = Dropbox(
             oauth2_access_token=login.access_token or None,
             oauth2_refresh_token=login.refresh_token or None,
@@ -106,7 +108,9 @@ class DropboxStore(Store):
         )
         self._writers = trio.CapacityLimiter(_THREADS)
         self._readers = trio.CapacityLimiter(_THREADS)
-        self._committer = Committer(self._client)
+        self._waiters = trio.CapacityLimiter(1)
+        self._seen: str | None = None  # a cursor
+        self._committer = Committer(self._client, self._renews)
         self._sessions = Sessions(self._client)
         self._listing = Listing(self._client, self._root)
         self._doubts: OrderedDict[str, str] = OrderedDict()  # content hashes by name
@@ -169,6 +173,28 @@ class DropboxStore(Store):
             return None
         return Space(int(total), max(0, int(total) - int(used)))
 
+    async def changed(self, seconds: int = 60) -> bool:
+        """Wait until anybody writes to the app folder, ``seconds`` (30 to 480) or a little longer.
+
+        Returns whether somebody did since the call before, this program too; the first call of all
+        only looks where it stands. A wake-up and no more: what is there, only a listing tells.
+        """
+        if self._seen is None:
+            self._seen = await self._call("", self._listing.latest)
+            return True
+        since = self._seen
+        changes, backoff = await self._call(
+            "",
+            lambda: self._listing.wait(since, seconds),
+            limiter=self._waiters,
+            call=Call(_ANSWER + _LONGPOLL_MORE + seconds),
+        )
+        if backoff:
+            await trio.sleep(backoff)
+        if changes:
+            self._seen = await self._call("", self._listing.latest)
+        return changes
+
     async def close(self) -> None:
         self._session.close()
 
@@ -196,6 +222,9 @@ class DropboxStore(Store):
         try:
             await self._committer.carry_out(write)
             known = True
+        except UploadLost:
+            self._sessions.forget(name, content)
+            raise
         except (Unreachable, Limited):
             raise
         except Exists:
@@ -276,10 +305,11 @@ class DropboxStore(Store):
         call: Call | None = None,
     ) -> _T:
         """Run ``work`` in a thread; ``moved`` bytes are moved by it."""
+        what = f"object {name} in {self.where}"
         mine = call or Call(_ANSWER + moved / _SLOWEST)
 
         def guarded() -> _T:
-            with running(mine), translated(f"object {name} in {self.where}"):
+            with running(mine), translated(what, self._renews):
                 return work()
 
         try:

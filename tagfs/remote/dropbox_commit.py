@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import trio
@@ -52,8 +53,9 @@ class Write:
 class Committer:
     """Commits and deletes through one thread, which runs only while there is something to do."""
 
-    def __init__(self, client: Dropbox) -> None:
+    def __init__(self, client: Dropbox, renews: bool) -> None:
         self._client = client
+        self._translated = partial(translated, renews=renews)
         self._changed = threading.Condition()
         self._queue: deque[Write] = deque()
         self._running = False
@@ -153,7 +155,7 @@ class Committer:
             )
             for write in batch
         ]
-        with running(Call(_SECONDS)), translated(_what(batch)):
+        with running(Call(_SECONDS)), self._translated(_what(batch)):
             results = self._client.files_upload_session_finish_batch_v2(entries).entries
         for write, result in _pairs(batch, results):
             if result.is_failure():
@@ -164,15 +166,15 @@ class Committer:
     def _take_back(self, write: Write, rev: str) -> None:
         """Remove what was committed with other bytes than were meant; nobody has read it yet."""
         write.error = Unreachable(f"Object {write.name} was changed on its way to Dropbox.")
-        with running(Call(_SECONDS)), translated(f"object {write.name}"):
+        with running(Call(_SECONDS)), self._translated(f"object {write.name}"):
             self._client.files_delete_v2(write.path, parent_rev=rev)
 
     def _delete(self, batch: Sequence[Write]) -> None:
-        with running(Call(_SECONDS)), translated(_what(batch)):
+        with running(Call(_SECONDS)), self._translated(_what(batch)):
             if len(batch) == 1:
                 write = batch[0]
                 try:
-                    with translated(f"object {write.name}"):
+                    with self._translated(f"object {write.name}"):
                         self._client.files_delete_v2(write.path, parent_rev=write.mark)
                 except NotFound:
                     pass

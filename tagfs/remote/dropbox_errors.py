@@ -38,9 +38,11 @@ _AGAIN = {
     "not_closed",
     "closed",
     "content_hash_mismatch",
-    "locked",
 }
-_INSIDE = {"path", "path_lookup", "path_write", "reason"}
+
+
+class UploadLost(Unreachable):
+    """Dropbox has the bytes of an upload no more, or others: the next try sends them again."""
 
 
 def tags(union: Any) -> tuple[str, ...]:
@@ -59,8 +61,10 @@ def meaning(union: Any, what: str) -> RemoteError:
     trail = tags(union)
     inner = set(trail)
     said = "/".join(trail)
-    if trail[:1] == ("lookup_failed",) or inner & _AGAIN:
-        return Unreachable(f"The upload of {what} has to be begun again ({said}).")
+    if inner & _AGAIN:
+        return UploadLost(f"The upload of {what} has to be begun again ({said}).")
+    if "locked" in inner:
+        return Unreachable(f"Somebody has locked {what} in Dropbox for a while.")
     if inner & _LIMITED:
         return Limited(f"Dropbox asks for fewer writes at a time ({said}).")
     if inner & _FULL:
@@ -80,14 +84,17 @@ def meaning(union: Any, what: str) -> RemoteError:
 
 
 @contextmanager
-def translated(what: str) -> Iterator[None]:
-    """Turn what the SDK raises into the errors that a store raises; ``what`` names the object."""
+def translated(what: str, renews: bool) -> Iterator[None]:
+    """Turn what the SDK raises into the errors that a store raises; ``what`` names the object.
+
+    ``renews`` says that the SDK can fetch a new token when one expires.
+    """
     try:
         yield
     except (TagfsError, Abandoned):
         raise
     except exceptions.AuthError as error:
-        raise _login(error, what) from None  # its text would carry the body of the answer
+        raise _login(error, renews) from None  # its text would carry the body of the answer
     except exceptions.RateLimitError as error:
         raise Limited("Dropbox asks for fewer requests.", error.backoff) from error
     except exceptions.InternalServerError as error:
@@ -103,11 +110,13 @@ def translated(what: str) -> Iterator[None]:
         raise Unreachable("The answer of Dropbox was not understood. tagfs tries again.") from error
 
 
-def _login(error: exceptions.AuthError, what: str) -> RemoteError:
+def _login(error: exceptions.AuthError, renews: bool) -> RemoteError:
     trail = tags(error.error)
     said = trail[0] if trail else "other"
     if said in ("missing_scope", "route_access_denied"):
         return Refused(f"The login for Dropbox does not allow this ({said}). {LOGIN_AGAIN}")
+    if said == "expired_access_token" and renews:
+        return Unreachable("The login for Dropbox ran out on the way. tagfs tries again.")
     if said == "user_suspended":
         return Refused("Dropbox has suspended this account.")
     return Revoked(f"Dropbox no longer accepts the login ({said}). {LOGIN_AGAIN}")

@@ -42,6 +42,24 @@ class Listing:
             answer = self._begin(prefix)
         return self._page(walk, int(number), prefix, answer)
 
+    def latest(self) -> str:
+        """Return a cursor that stands for all there is now. Blocks."""
+        answer = self.client.files_list_folder_get_latest_cursor("", recursive=True)
+        return str(answer.cursor)
+
+    def wait(self, since: str, seconds: int) -> tuple[bool, float]:
+        """Return whether anything has changed since a cursor, and how long not to ask again.
+
+        Blocks for ``seconds`` and up to 90 more, as Dropbox likes.
+        """
+        try:
+            answer = self.client.files_list_folder_longpoll(since, timeout=seconds)
+        except exceptions.ApiError as error:
+            if not error.error.is_reset():
+                raise
+            return True, 0.0
+        return bool(answer.changes), float(answer.backoff or 0)
+
     def _begin(self, prefix: str) -> Any:
         """Begin to list the deepest folder that holds whatever begins with ``prefix``."""
         folder = prefix.rpartition("/")[0]

@@ -12,7 +12,7 @@ from threading import Lock
 
 from dropbox import Dropbox, exceptions, files
 
-from tagfs.errors import Unreachable
+from tagfs.remote.dropbox_errors import UploadLost
 from tagfs.remote.dropbox_session import Call
 from tagfs.remote.store import Bytes
 
@@ -110,7 +110,7 @@ class Sessions:
             return session.id
         except _Gone as error:
             session = None
-            raise Unreachable("Dropbox has forgotten the begun upload; it begins anew.") from error
+            raise UploadLost("Dropbox has forgotten a begun upload; it is begun anew.") from error
         finally:
             # The bytes of a cancelled caller may change while its thread still reads them.
             if session is not None and not call.abandoned:

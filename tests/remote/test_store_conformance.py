@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 import trio
-from dropbox_server import loopback
+from dropbox_server import loopback, opened
 
 from tagfs.errors import BadName, Exists, NotFound, Refused
 from tagfs.remote import store as store_module
 from tagfs.remote.dir import DirStore
 from tagfs.remote.dropbox import DropboxStore, Login
-from tagfs.remote.dropbox_session import guarded_session
 from tagfs.remote.memory import MemoryStore
 from tagfs.remote.retry import RetryStore
 from tagfs.remote.store import Store
@@ -38,11 +37,7 @@ def _retried(folder: Path) -> Store:
 
 
 def _dropbox(folder: Path) -> Store:
-    server = loopback()
-    account = server.account()
-    login = Login(account.app_key, account.refresh_token)
-    session = guarded_session(17, server.proxies, str(server.authorities))
-    return DropboxStore("vault", login, session)
+    return opened(loopback().account())
 
 
 def _dropbox_retried(folder: Path) -> Store:

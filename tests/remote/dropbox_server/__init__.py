@@ -7,7 +7,8 @@ real certificates. Requests are taken apart, and replies checked, with the SDK's
 """
 
 from dropbox_server.account import Account
+from dropbox_server.client import opened
 from dropbox_server.faults import Fault, Harm
 from dropbox_server.server import Server, loopback
 
-__all__ = ["Account", "Fault", "Harm", "Server", "loopback"]
+__all__ = ["Account", "Fault", "Harm", "Server", "loopback", "opened"]

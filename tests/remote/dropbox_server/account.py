@@ -109,6 +109,8 @@ class Account:
         self.revoked = False
         self.delete_later = False
         """delete_batch answers with a job."""
+        self.failing: tuple[int, Json] | None = None
+        """In the next batch every entry whose number the first divides fails with the second."""
         self.writing = 0
         self.write_takes = 0.0  # seconds
         self.most_writing = 0
@@ -165,6 +167,10 @@ class Account:
 
     def write(self, path: str, data: bytes, strict: bool) -> Node:
         """Write a new file and the folders above it; raises a WriteError in ``path``."""
+        with self.lock:
+            return self._write(path, data, strict)
+
+    def _write(self, path: str, data: bytes, strict: bool) -> Node:
         key = path.lower()
         old = self.nodes.get(key)
         if old is not None:
@@ -188,6 +194,10 @@ class Account:
 
     def remove(self, path: str, rev: str | None) -> Node:
         """Remove a file, or a folder with all it holds; raises a DeleteError."""
+        with self.lock:
+            return self._remove(path, rev)
+
+    def _remove(self, path: str, rev: str | None) -> Node:
         node = self.nodes.get(path.lower())
         if node is None:
             raise ApiError(tag("path_lookup", "not_found"))

@@ -80,7 +80,16 @@ def _upload(account: Account, arg: Any, body: bytes) -> Answer:
 def _finish_batch(account: Account, arg: Any, body: bytes) -> Answer:
     with _only_writer(account), account.lock:
         account.batches.append(len(arg.entries))
-        return {"entries": [_finish(account, entry) for entry in arg.entries]}
+        every, failure = account.failing or (0, {})
+        account.failing = None
+        return {
+            "entries": [
+                {".tag": "failure", "failure": failure}
+                if every and number % every == 0
+                else _finish(account, entry)
+                for number, entry in enumerate(arg.entries)
+            ]
+        }
 
 
 def _finish(account: Account, entry: Any) -> Json:

@@ -106,6 +106,10 @@ class _Gone(Exception):
     """The connection is to break now."""
 
 
+class _Answered(Exception):
+    """The fault has answered already."""
+
+
 class _Http(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Server  # type: ignore[assignment]
@@ -120,6 +124,8 @@ class _Http(BaseHTTPRequestHandler):
                 self._token(body)
             else:
                 self._route(self.path.removeprefix("/2/"), body)
+        except _Answered:
+            pass
         except _Gone:
             self.close_connection = True
             with suppress(OSError):
@@ -178,6 +184,8 @@ class _Http(BaseHTTPRequestHandler):
         try:
             if fault is not None and fault.harm is Harm.RESET:
                 raise ApiError({".tag": "reset"})
+            if fault is not None and fault.harm is Harm.ENTRIES:
+                account.failing = (int(fault.amount), fault.body)
             answer = path.do(account, arg, body)
         except TooManyWrites:
             self._limited()
@@ -192,10 +200,6 @@ class _Http(BaseHTTPRequestHandler):
         if fault is not None and fault.harm is Harm.ANSWER_AFTER:
             self._send(fault.status, fault.headers, _bytes(fault.body))
             return
-        if fault is not None and fault.harm is Harm.ENTRIES:
-            for number, _ in enumerate(answer["entries"]):
-                if number % int(fault.amount) == 0:
-                    answer["entries"][number] = {".tag": "failure", "failure": fault.body}
         if name == "files/download":
             answer, data = answer
             self._check(name, path.route.result_type, answer)
@@ -295,10 +299,6 @@ class _Http(BaseHTTPRequestHandler):
                 time.sleep(amount)
             return
         self.wfile.write(body)
-
-
-class _Answered(_Gone):
-    """The fault has answered already; the connection ends."""
 
 
 def _bytes(body: Any) -> bytes:
