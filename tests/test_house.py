@@ -251,3 +251,22 @@ def test_the_rules_for_texts_can_be_broken(text: str) -> None:
 def test_the_rules_for_texts_leave_ordinary_ones_alone() -> None:
     for text in ("cp -r ~/Pictures/root/x y", "/usr/bin/python3", "$HOME/work/x", "docs/format.md"):
         assert breaches(text) == []
+
+
+def named_tests(text: str) -> set[str]:
+    """Return the tests and files of tests that a text names in backquotes."""
+    quoted = " ".join(re.findall(r"`([^`]+)`", text))
+    return set(re.findall(r"\btest_\w+", quoted))
+
+
+def test_every_test_that_the_documents_name_is_there() -> None:
+    there = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        there |= set(re.findall(r"^(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE))
+    assert named_tests("`tests/a/test_x.py::test_y`, `…::test_z`, test_not") == {
+        "test_x",
+        "test_y",
+        "test_z",
+    }
+    for document in sorted((ROOT / "docs").glob("*.md")):
+        assert named_tests(document.read_text()) - there == set(), document.name
