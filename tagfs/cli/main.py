@@ -18,6 +18,7 @@ from tagfs.cli import (
     importing,
     models,
     mounting,
+    remotes,
     rescanning,
     tagging,
     undoing,
@@ -61,6 +62,7 @@ for command in (
     doctor.doctor,
     rescanning.rescan,
     models.models,
+    remotes.remote,
     vaults.passwd,
 ):
     tagfs.add_command(command)

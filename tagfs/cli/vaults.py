@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -12,8 +13,10 @@ from tagfs.cli import passphrase
 from tagfs.cli.passphrase import Source
 from tagfs.cli.paths import default_remote, default_state, served_at
 from tagfs.cli.reach import ask, run
+from tagfs.cli.remotes import app_key_option, login_for
 from tagfs.cli.request import Request, common, passphrase_options
 from tagfs.mount.messages import Call
+from tagfs.remote.login import Login
 from tagfs.vault.slots import Passphrase
 
 WORDS_IN_A_ROW = 6
@@ -21,11 +24,16 @@ WORDS_IN_A_ROW = 6
 
 @click.command()
 @common()
-@click.option("--remote", metavar="URL", help="Where the sealed vault goes, dir:///path.")
-def init(request: Request, remote: str | None) -> None:
+@click.option(
+    "--remote", metavar="URL", help="Where the sealed vault goes, dir:///path or dropbox:///folder."
+)
+@app_key_option
+def init(request: Request, remote: str | None, app_key: str | None) -> None:
     """Make a new vault and show its recovery words, once."""
     state = request.vault or default_state()
-    words = make_vault(state, remote or default_remote(), passphrase.new(request.source))
+    secret = passphrase.new(request.source)
+    login = login_for(remote or default_remote(), app_key)
+    words = make_vault(state, remote or default_remote(), secret, login)
     where = remote or default_remote()
     if request.json:
         request.answer({"vault": str(state), "remote": where, "recovery_words": words.split()}, "")
@@ -37,13 +45,20 @@ def init(request: Request, remote: str | None) -> None:
 
 @click.command()
 @common()
-@click.option("--remote", metavar="URL", required=True, help="Where the vault lies, dir:///path.")
-def join(request: Request, remote: str) -> None:
+@click.option(
+    "--remote",
+    metavar="URL",
+    required=True,
+    help="Where the vault lies, dir:///path or dropbox:///folder.",
+)
+@app_key_option
+def join(request: Request, remote: str, app_key: str | None) -> None:
     """Bring a vault that exists to this machine, with its passphrase or recovery words."""
     from tagfs.pipeline import opening
 
     state = request.vault or default_state()
-    run(opening.join, state, remote, passphrase.known(request.source))
+    secret = passphrase.known(request.source)
+    run(partial(opening.join, login=login_for(remote, app_key)), state, remote, secret)
     request.answer(
         {"vault": str(state), "remote": remote},
         f"This machine has joined the vault in {remote}; mount it with `{mount_line(request)}`.",
@@ -75,11 +90,11 @@ def passwd(
     )
 
 
-def make_vault(state: Path, remote: str, secret: Passphrase) -> str:
+def make_vault(state: Path, remote: str, secret: Passphrase, login: Login | None = None) -> str:
     """Make a vault and its state directory; return the recovery words."""
     from tagfs.pipeline import opening
 
-    return str(run(opening.create, state, remote, secret))
+    return str(run(partial(opening.create, login=login), state, remote, secret))
 
 
 def mount_line(request: Request) -> str:

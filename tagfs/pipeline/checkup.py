@@ -267,6 +267,16 @@ async def remote(url: str, now: Now = time.time) -> list[Finding]:
         store = open_store(url, create=False)
     except Usage as error:
         return [Finding.of_error("remote", error)]
+    if store.kind == "dropbox":
+        await store.close()
+        return [
+            Finding(
+                "remote",
+                Verdict.NOTE,
+                f"The login for {store.where} is sealed with the vault: this was not looked at.",
+                "Mount the gallery; `tagfs status` tells whether Dropbox answers.",
+            )
+        ]
     found: list[Finding] = []
     try:
         with trio.fail_after(ANSWER):

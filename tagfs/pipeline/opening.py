@@ -16,6 +16,7 @@ from tagfs.catalog.store import CatalogStore
 from tagfs.crypto.kdf import KdfParams
 from tagfs.errors import Integrity, TagfsError, Usage
 from tagfs.model import Clock, Content, ContentId, Taxonomy
+from tagfs.pipeline import logins
 from tagfs.pipeline.contents import Contents
 from tagfs.pipeline.disk import REAL, Disk
 from tagfs.pipeline.gallery import Gallery
@@ -29,6 +30,7 @@ from tagfs.pipeline.scratch import Scratches
 from tagfs.pipeline.spool import Spool
 from tagfs.pipeline.state_dir import Settings, StateDir, write_file
 from tagfs.recognise import taxonomy
+from tagfs.remote.login import AskLogin, Login, not_logged_in
 from tagfs.remote.retry import HURRIED, RetryStore
 from tagfs.remote.store import Store
 from tagfs.remote.url import open_store
@@ -42,8 +44,8 @@ log = logging.getLogger(__name__)
 OpenStore = Callable[[str, bool], Store]
 
 
-def _store(url: str, create: bool) -> Store:
-    return open_store(url, create=create)
+def _opened(url: str, create: bool, how: OpenStore | None, login: AskLogin) -> Store:
+    return how(url, create) if how is not None else open_store(url, create=create, login=login)
 
 
 async def create(
@@ -51,17 +53,19 @@ async def create(
     remote: str,
     passphrase: Passphrase,
     params: KdfParams | None = None,
-    open_remote: OpenStore = _store,
+    open_remote: OpenStore | None = None,
+    login: Login | None = None,
 ) -> str:
     """Make a vault on an empty remote and its state directory; return the 24 recovery words.
 
+    ``login`` is what the remote knows the user by, kept sealed from now on.
     Raises Usage when the state directory has a vault already.
     """
     place = _empty(root)
-    store = open_remote(remote, True)
+    store = _opened(remote, True, open_remote, lambda: login or not_logged_in())
     try:
         vault, words = await Vault.create(store, passphrase, params)
-        _write(place, vault, remote)
+        _write(place, vault, remote, login)
     finally:
         await store.close()
     return words
@@ -71,13 +75,14 @@ async def join(
     root: Path,
     remote: str,
     secret: Passphrase | Words,
-    open_remote: OpenStore = _store,
+    open_remote: OpenStore | None = None,
+    login: Login | None = None,
 ) -> None:
     """Set up a state directory for a vault that exists, as a new device of it."""
     place = _empty(root)
-    store = open_remote(remote, False)
+    store = _opened(remote, False, open_remote, lambda: login or not_logged_in())
     try:
-        _write(place, await Vault.join(store, secret), remote)
+        _write(place, await Vault.join(store, secret), remote, login)
     finally:
         await store.close()
 
@@ -90,11 +95,13 @@ def _empty(root: Path) -> StateDir:
     return place
 
 
-def _write(place: StateDir, vault: Vault, remote: str) -> None:
+def _write(place: StateDir, vault: Vault, remote: str, login: Login | None) -> None:
     """Write what opening needs; the settings last, because they say that all is there."""
     write_file(place.header, vault.header)
     write_file(place.device, vault.device.seal(vault.ring))
     write_file(place.heads, vault.memory.seal(vault.ring))
+    if login is not None:
+        logins.keep(place, vault.ring, login)
     place.write_settings(Settings(remote, vault.ring.vault.hex()))
 
 
@@ -107,7 +114,7 @@ async def open_gallery(
     no_recogniser: str = "none",
     jobs: int = 1,
     words: Taxonomy | None = None,
-    open_remote: OpenStore = _store,
+    open_remote: OpenStore | None = None,
     disk: Disk = REAL,
     now_ns: Callable[[], int] = time.time_ns,
 ) -> AsyncIterator[Gallery]:
@@ -119,9 +126,11 @@ async def open_gallery(
     place = StateDir(root)
     settings = place.settings()
     lock = place.lock()
-    store = RetryStore(open_remote(settings.remote, False))
+    known = logins.Logins(place)
+    store = RetryStore(_opened(settings.remote, False, open_remote, known.read))
     try:
         vault = await trio.to_thread.run_sync(_resume, place, store, secret)
+        known.ring = vault.ring
         async with _assembled(
             place, vault, store, recogniser, no_recogniser, jobs, words, disk, now_ns
         ) as gallery:

@@ -31,6 +31,7 @@ class StateDir:
         self.header = root / "header"
         self.device = root / "device"
         self.heads = root / "heads"
+        self.login = root / "login"
         self.journal = root / "journal"
         self.spool = root / "spool"
         self.scratch = root / "scratch"

@@ -13,13 +13,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 import requests
 import trio
-from dropbox import Dropbox, exceptions, files
+from dropbox import exceptions, files
 
 from tagfs.errors import (
     Exists,
@@ -29,18 +28,13 @@ from tagfs.errors import (
     Unreachable,
     Usage,
 )
+from tagfs.remote.dropbox_access import Access
 from tagfs.remote.dropbox_commit import Committer, Write
-from tagfs.remote.dropbox_errors import UploadLost, translated
+from tagfs.remote.dropbox_errors import UploadLost
 from tagfs.remote.dropbox_list import Listing
-from tagfs.remote.dropbox_session import (
-    PIECE,
-    SOCKET_TIMEOUT,
-    Call,
-    check,
-    guarded_session,
-    running,
-)
+from tagfs.remote.dropbox_session import PIECE, Call, check, guarded_session
 from tagfs.remote.dropbox_upload import Sessions, Source, of_bytes, of_file
+from tagfs.remote.login import AskLogin
 from tagfs.remote.store import (
     MAX_OBJECT,
     Bytes,
@@ -65,28 +59,15 @@ _LONGPOLL_MORE = 90.0  # seconds that Dropbox adds to the time of a longpoll
 _DOUBTS = 10_000  # puts whose answer was lost, remembered at a time
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
-    """What Dropbox knows the user by. Never in a log: neither is in its `repr`.
-
-    With ``refresh_token`` and ``app_key`` access tokens are fetched as they are needed;
-    ``access_token`` alone lives a few hours.
-    """
-
-    app_key: str = ""
-    refresh_token: str = field(default="", repr=False)
-    access_token: str = field(default="", repr=False)
-
-
 class DropboxStore(Store):
     """Keeps objects in ``folder`` of the app folder; "" for the app folder itself.
 
-    ``session`` is that of `guarded_session`, which may lead somewhere else.
+    ``ask`` gives the login. ``session`` is one of `guarded_session`, which may lead elsewhere.
     """
 
     kind = "dropbox"
 
-    def __init__(self, folder: str, login: Login, session: requests.Session | None = None) -> None:
+    def __init__(self, folder: str, ask: AskLogin, session: requests.Session | None = None) -> None:
         if folder and not is_name(folder):
             raise Usage(
                 f"{folder!r} cannot be the folder of a gallery in Dropbox: use lower-case letters "
@@ -94,25 +75,14 @@ class DropboxStore(Store):
             )
         self.where = f"dropbox:///{folder}"
         self._root = f"/{folder}" if folder else ""
-        self._session = session or guarded_session(2 * _THREADS + 1)
-        self._renews = bool(login.refresh_token)
-        self._client = Dropbox(
-            oauth2_access_token=login.access_token or None,
-            oauth2_refresh_token=login.refresh_token or None,
-            app_key=login.app_key or None,
-            max_retries_on_error=0,
-            max_retries_on_rate_limit=0,  # None would be for ever
-            user_agent="tagfs",
-            session=self._session,
-            timeout=SOCKET_TIMEOUT,
-        )
+        self._access = Access(ask, session or guarded_session(2 * _THREADS + 1))
         self._writers = trio.CapacityLimiter(_THREADS)
         self._readers = trio.CapacityLimiter(_THREADS)
         self._waiters = trio.CapacityLimiter(1)
         self._seen: str | None = None  # a cursor
-        self._committer = Committer(self._client, self._renews)
-        self._sessions = Sessions(self._client)
-        self._listing = Listing(self._client, self._root)
+        self._committer = Committer(self._access)
+        self._sessions = Sessions(self._access)
+        self._listing = Listing(self._access, self._root)
         self._doubts: OrderedDict[str, str] = OrderedDict()  # content hashes by name
 
     async def put(self, name: str, data: Bytes) -> None:
@@ -160,7 +130,7 @@ class DropboxStore(Store):
         await self._committer.carry_out(Write(name, self._path(name), found.rev))
 
     async def space(self) -> Space | None:
-        usage = await self._call("", self._client.users_get_space_usage)
+        usage = await self._call("", lambda: self._access.sdk.users_get_space_usage())
         allocation = usage.allocation
         if allocation.is_individual():
             total, used = allocation.get_individual().allocated, usage.used
@@ -196,7 +166,7 @@ class DropboxStore(Store):
         return changes
 
     async def close(self) -> None:
-        self._session.close()
+        self._access.close()
 
     async def _put(self, name: str, source: Source) -> None:
         call = Call(_ANSWER + source.size / _SLOWEST)
@@ -255,7 +225,7 @@ class DropboxStore(Store):
         return bool(found.content_hash == content)
 
     def _look(self, name: str) -> files.FileMetadata:
-        found = self._client.files_get_metadata(self._path(name))
+        found = self._access.sdk.files_get_metadata(self._path(name))
         if not isinstance(found, files.FileMetadata):
             raise NotFound(f"There is no object {name} in {self.where}.")
         return found
@@ -265,7 +235,9 @@ class DropboxStore(Store):
         if offset or size is not None:
             headers["Range"] = f"bytes={offset}-{'' if size is None else offset + size - 1}"
         try:
-            found, response = self._client.files_download(self._path(name), extra_headers=headers)
+            found, response = self._access.sdk.files_download(
+                self._path(name), extra_headers=headers
+            )
         except exceptions.HttpError as error:
             if error.status_code == 416:
                 raise _PastTheEnd from None
@@ -309,7 +281,7 @@ class DropboxStore(Store):
         mine = call or Call(_ANSWER + moved / _SLOWEST)
 
         def guarded() -> _T:
-            with running(mine), translated(what, self._renews):
+            with self._access.during(mine, what):
                 return work()
 
         try:

@@ -11,16 +11,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import trio
-from dropbox import Dropbox, files
+from dropbox import files
 
 from tagfs.errors import Limited, NotFound, Unreachable
-from tagfs.remote.dropbox_errors import meaning, tags, translated
-from tagfs.remote.dropbox_session import Call, running
+from tagfs.remote.dropbox_access import Access
+from tagfs.remote.dropbox_errors import meaning, tags
+from tagfs.remote.dropbox_session import Call
 
 BATCH = 1000
 """Entries in one batch, at most: Dropbox takes no more."""
@@ -53,9 +54,8 @@ class Write:
 class Committer:
     """Commits and deletes through one thread, which runs only while there is something to do."""
 
-    def __init__(self, client: Dropbox, renews: bool) -> None:
-        self._client = client
-        self._translated = partial(translated, renews=renews)
+    def __init__(self, access: Access) -> None:
+        self._access = access
         self._changed = threading.Condition()
         self._queue: deque[Write] = deque()
         self._running = False
@@ -155,8 +155,8 @@ class Committer:
             )
             for write in batch
         ]
-        with running(Call(_SECONDS)), self._translated(_what(batch)):
-            results = self._client.files_upload_session_finish_batch_v2(entries).entries
+        with self._access.during(Call(_SECONDS), _what(batch)):
+            results = self._access.sdk.files_upload_session_finish_batch_v2(entries).entries
         for write, result in _pairs(batch, results):
             if result.is_failure():
                 write.error = meaning(result.get_failure(), f"object {write.name}")
@@ -166,28 +166,27 @@ class Committer:
     def _take_back(self, write: Write, rev: str) -> None:
         """Remove what was committed with other bytes than were meant; nobody has read it yet."""
         write.error = Unreachable(f"Object {write.name} was changed on its way to Dropbox.")
-        with running(Call(_SECONDS)), self._translated(f"object {write.name}"):
-            self._client.files_delete_v2(write.path, parent_rev=rev)
+        with self._access.during(Call(_SECONDS), f"object {write.name}"):
+            self._access.sdk.files_delete_v2(write.path, parent_rev=rev)
 
     def _delete(self, batch: Sequence[Write]) -> None:
-        with running(Call(_SECONDS)), self._translated(_what(batch)):
-            if len(batch) == 1:
-                write = batch[0]
-                try:
-                    with self._translated(f"object {write.name}"):
-                        self._client.files_delete_v2(write.path, parent_rev=write.mark)
-                except NotFound:
-                    pass
-                return
+        if len(batch) == 1:
+            self._delete_one(batch[0])
+            return
+        with self._access.during(Call(_SECONDS), _what(batch)):
             results = self._deleted([files.DeleteArg(w.path, w.mark) for w in batch])
         for write, result in _pairs(batch, results):
             if result.is_failure():
                 error = meaning(result.get_failure(), f"object {write.name}")
                 write.error = None if isinstance(error, NotFound) else error
 
+    def _delete_one(self, write: Write) -> None:
+        with suppress(NotFound), self._access.during(Call(_SECONDS), f"object {write.name}"):
+            self._access.sdk.files_delete_v2(write.path, parent_rev=write.mark)
+
     def _deleted(self, entries: list[files.DeleteArg]) -> Sequence[Any]:
         """Delete a batch, also where Dropbox does it later; return what became of each entry."""
-        launch = self._client.files_delete_batch(entries)
+        launch = self._access.sdk.files_delete_batch(entries)
         if launch.is_complete():
             return list(launch.get_complete().entries)
         if not launch.is_async_job_id():
@@ -198,7 +197,7 @@ class Committer:
         while time.monotonic() < until:
             time.sleep(pause)
             pause = min(longest, pause * 2)
-            status = self._client.files_delete_batch_check(job)
+            status = self._access.sdk.files_delete_batch_check(job)
             if status.is_complete():
                 return list(status.get_complete().entries)
             if status.is_failed():

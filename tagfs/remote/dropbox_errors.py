@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -84,7 +84,7 @@ def meaning(union: Any, what: str) -> RemoteError:
 
 
 @contextmanager
-def translated(what: str, renews: bool) -> Iterator[None]:
+def translated(what: str, renews: Callable[[], bool]) -> Iterator[None]:
     """Turn what the SDK raises into the errors that a store raises; ``what`` names the object.
 
     ``renews`` says that the SDK can fetch a new token when one expires.
@@ -94,7 +94,7 @@ def translated(what: str, renews: bool) -> Iterator[None]:
     except (TagfsError, Abandoned):
         raise
     except exceptions.AuthError as error:
-        raise _login(error, renews) from None  # its text would carry the body of the answer
+        raise _login(error, renews()) from None  # its text would carry the body of the answer
     except exceptions.RateLimitError as error:
         raise Limited("Dropbox asks for fewer requests.", error.backoff) from error
     except exceptions.InternalServerError as error:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
-from dropbox import Dropbox, exceptions, files
+from dropbox import exceptions, files
 
 from tagfs.remote import store as store_
+from tagfs.remote.dropbox_access import Access
 from tagfs.remote.store import Entry, Page, is_name
 
 _WALKS = 16  # listings under way at a time whose names are remembered
@@ -24,7 +25,7 @@ class Listing:
     already is left out. To know, the names given so far are kept while a listing is under way.
     """
 
-    client: Dropbox
+    access: Access
     root: str
     _walks: OrderedDict[str, dict[str, int]] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
@@ -35,7 +36,7 @@ class Listing:
             return self._page(secrets.token_hex(8), 0, prefix, self._begin(prefix))
         walk, number, theirs = cursor.split(":", 2)
         try:
-            answer = self.client.files_list_folder_continue(theirs)
+            answer = self.access.sdk.files_list_folder_continue(theirs)
         except exceptions.ApiError as error:
             if not error.error.is_reset():
                 raise
@@ -44,7 +45,7 @@ class Listing:
 
     def latest(self) -> str:
         """Return a cursor that stands for all there is now. Blocks."""
-        answer = self.client.files_list_folder_get_latest_cursor("", recursive=True)
+        answer = self.access.sdk.files_list_folder_get_latest_cursor("", recursive=True)
         return str(answer.cursor)
 
     def wait(self, since: str, seconds: int) -> tuple[bool, float]:
@@ -53,7 +54,7 @@ class Listing:
         Blocks for ``seconds`` and up to 90 more, as Dropbox likes.
         """
         try:
-            answer = self.client.files_list_folder_longpoll(since, timeout=seconds)
+            answer = self.access.sdk.files_list_folder_longpoll(since, timeout=seconds)
         except exceptions.ApiError as error:
             if not error.error.is_reset():
                 raise
@@ -67,7 +68,7 @@ class Listing:
         # "Approximately" so many, says Dropbox: a tenth is left for that.
         limit = max(1, store_.PAGE - store_.PAGE // 10)
         try:
-            return self.client.files_list_folder(path, recursive=True, limit=limit)
+            return self.access.sdk.files_list_folder(path, recursive=True, limit=limit)
         except exceptions.ApiError as error:
             if error.error.is_path() and (
                 error.error.get_path().is_not_found() or error.error.get_path().is_not_folder()

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
-from dropbox import Dropbox, exceptions, files
+from dropbox import exceptions, files
 
+from tagfs.remote.dropbox_access import Access
 from tagfs.remote.dropbox_errors import UploadLost
 from tagfs.remote.dropbox_session import Call
 from tagfs.remote.store import Bytes
@@ -91,7 +92,7 @@ class _Session:
 class Sessions:
     """Begun uploads by object name and content hash."""
 
-    client: Dropbox
+    access: Access
     _begun: OrderedDict[tuple[str, str], _Session] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -131,7 +132,7 @@ class Sessions:
         data = source.piece(0, STEP)
         call.check()  # after the copy: from here on the caller may do with its bytes what it likes
         close = len(data) == source.size
-        answer = self.client.files_upload_session_start(data, close=close)
+        answer = self.access.sdk.files_upload_session_start(data, close=close)
         return _Session(answer.session_id, len(data), close)
 
     def _go_on(self, session: _Session, source: Source, call: Call) -> None:
@@ -141,7 +142,7 @@ class Sessions:
             call.check()
             end = session.offset + len(data)
             try:
-                self.client.files_upload_session_append_v2(
+                self.access.sdk.files_upload_session_append_v2(
                     data,
                     files.UploadSessionCursor(session.id, session.offset),
                     close=end == source.size,

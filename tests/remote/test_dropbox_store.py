@@ -30,8 +30,9 @@ from tagfs.errors import (
 from tagfs.remote import dropbox as dropbox_module
 from tagfs.remote import dropbox_session, dropbox_upload
 from tagfs.remote import store as store_module
-from tagfs.remote.dropbox import DropboxStore, Login
+from tagfs.remote.dropbox import DropboxStore
 from tagfs.remote.dropbox_session import guarded_session
+from tagfs.remote.login import Login, not_logged_in
 from tagfs.remote.retry import Condition, Patience, RetryStore
 
 FINISH = "files/upload_session/finish_batch_v2"
@@ -194,11 +195,11 @@ def test_a_host_that_cannot_be_reached_or_is_not_dropbox_is_unreachable(account:
         authorities = str(loopback().authorities)
         nowhere = guarded_session(2, {"https": "http://127.0.0.1:9"}, authorities)
         with pytest.raises(Unreachable):
-            await DropboxStore("v", login, nowhere).stat("a")
+            await DropboxStore("v", lambda: login, nowhere).stat("a")
         # Its certificate is not signed by anybody whom the system knows.
         stranger = guarded_session(2, loopback().proxies)
         with pytest.raises(Unreachable):
-            await DropboxStore("v", login, stranger).stat("a")
+            await DropboxStore("v", lambda: login, stranger).stat("a")
         assert account.requests == []
 
     run(test)
@@ -313,7 +314,8 @@ def test_a_default_line_of_netrc_does_not_stand_in_for_the_token(
         server = loopback()
         session = guarded_session(2, server.proxies, str(server.authorities))
         session.trust_env = True
-        store = DropboxStore("v", Login(account.app_key, account.refresh_token), session)
+        login = Login(account.app_key, account.refresh_token)
+        store = DropboxStore("v", lambda: login, session)
         await store.put("o/a", b"x")
 
     run(test)
@@ -829,4 +831,4 @@ def test_the_retry_layer_tells_the_troubles_apart(account: Account) -> None:
 @pytest.mark.parametrize("folder", ["Big", "a b", "../x", "a/", "ä"])
 def test_a_folder_that_dropbox_would_not_keep_as_it_is_written_is_wrong_usage(folder: str) -> None:
     with pytest.raises(Usage, match="dropbox:///gallery"):
-        DropboxStore(folder, Login(access_token="t"))
+        DropboxStore(folder, not_logged_in)

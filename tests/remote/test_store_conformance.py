@@ -15,7 +15,8 @@ from dropbox_server import loopback, opened
 from tagfs.errors import BadName, Exists, NotFound, Refused
 from tagfs.remote import store as store_module
 from tagfs.remote.dir import DirStore
-from tagfs.remote.dropbox import DropboxStore, Login
+from tagfs.remote.dropbox import DropboxStore
+from tagfs.remote.login import Login
 from tagfs.remote.memory import MemoryStore
 from tagfs.remote.retry import RetryStore
 from tagfs.remote.store import Store
@@ -51,7 +52,7 @@ def _dropbox_itself(folder: Path) -> Store:
     app_key = os.environ.get("TAGFS_DROPBOX_APP_KEY", "")
     # A refresh token comes with the key of its app; an access token stands for itself.
     login = Login(app_key, refresh_token=token) if app_key else Login(access_token=token)
-    return RetryStore(DropboxStore(f"tagfs-test-{secrets.token_hex(8)}", login))
+    return RetryStore(DropboxStore(f"tagfs-test-{secrets.token_hex(8)}", lambda: login))
 
 
 STORES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import itertools
 import secrets
@@ -9,6 +10,7 @@ import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from dropbox_server.faults import Fault
 
@@ -104,6 +106,8 @@ class Account:
         self.lifetime = 4 * 3600.0  # of an access token, seconds
         self.refresh_token = secrets.token_urlsafe(24)
         self.app_key = "testkey"
+        self.codes: dict[str, str] = {}
+        """Challenges (PKCE, S256) by the code that the user was shown for them."""
         self.access: dict[str, float] = {}  # token to its end
         self.refreshed = 0
         self.revoked = False
@@ -124,6 +128,37 @@ class Account:
         token = "sl." + secrets.token_urlsafe(24)
         self.access[token] = self.now + self.lifetime
         return token
+
+    def approve(self, url: str) -> str:
+        """Do what the user does in a browser: allow the app of an authorization page."""
+        parts = urlsplit(url)
+        asked = {key: values[0] for key, values in parse_qs(parts.query).items()}
+        assert (parts.scheme, parts.netloc) == ("https", "www.dropbox.com")
+        assert parts.path == "/oauth2/authorize"
+        assert asked["client_id"] == self.app_key
+        assert (asked["response_type"], asked["token_access_type"]) == ("code", "offline")
+        assert asked["code_challenge_method"] == "S256"
+        code = secrets.token_urlsafe(24)
+        self.codes[code] = asked["code_challenge"]
+        return code
+
+    def exchange(self, code: str, verifier: str) -> Json | None:
+        """Give the tokens for a code, once, to whoever knows what its challenge was made from."""
+        digest = hashlib.sha256(verifier.encode()).digest()
+        challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+        if self.codes.pop(code, None) != challenge:
+            return None
+        self.revoked = False
+        self.refresh_token = secrets.token_urlsafe(24)
+        return {
+            "access_token": self.token(),
+            "expires_in": int(self.lifetime),
+            "refresh_token": self.refresh_token,
+            "token_type": "bearer",
+            "scope": "files.content.read",
+            "uid": "1",
+            "account_id": "dbid:1",
+        }
 
     def expire(self) -> None:
         """Let time pass until no access token is good any more."""

@@ -134,6 +134,11 @@ class _Http(BaseHTTPRequestHandler):
     def _token(self, body: bytes) -> None:
         asked = {k: v[0] for k, v in parse_qs(body.decode()).items()}
         for account in self.server.accounts:
+            if asked.get("code") in account.codes and asked.get("client_id") == account.app_key:
+                given = account.exchange(asked["code"], asked.get("code_verifier", ""))
+                if given is not None:
+                    self._send(200, JSON, json.dumps(given).encode())
+                    return
             if asked.get("refresh_token") != account.refresh_token:
                 continue
             if asked.get("client_id") != account.app_key or account.revoked:
