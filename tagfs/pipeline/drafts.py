@@ -223,7 +223,7 @@ class OpenContent:
         try:
             if self._pass is not None and self._pass.may_finish:
                 content = self._pass.finish(name, mtime_ns, media_type_of)
-                self._become(content)
+                self.become(content)
                 return content
             self._to_draft()
         except OSError as e:
@@ -291,8 +291,11 @@ class OpenContent:
         finally:
             self._size = first.size
 
-    def _become(self, content: Content) -> None:
-        """Be clean over a content; a scratch log that a note names stays for the caller."""
+    def become(self, content: Content) -> None:
+        """Be clean over a content; a scratch log that a note names stays for the caller.
+
+        Also for right after ``finish``: the same bytes may be recorded in other objects.
+        """
         scratch, named = self._scratch, self._scratch_named
         self._scratch = None
         self._reset(Base(content, content.size), self._contents.reader(content), content.size)

@@ -210,7 +210,15 @@ class Files:
             ops.append(_set(file.id, Field.MTIME, mtime_ns))
         self._commit_final(file.id, ops, why.act)
         self._seen_as.pop(file.id, None)
-        self._drop_copy(known, content)
+        if known is not None and known.parts != content.parts:
+            self._open_on(file.id, known)
+            self.drop(content)
+
+    def _open_on(self, file: FileId, known: Content) -> None:
+        """Let who has a file open read objects that stay, before its own sealing of them goes."""
+        found = self._open.get(file)
+        if found is not None and not found.dirty:
+            found.bytes.become(known)
 
     def _replace(self, file: FileRecord, content: Content, why: Writing) -> list[Op]:
         """Say what becomes of the content that a file has held and of what was said about it."""
@@ -259,11 +267,6 @@ class Files:
         if draft is not None:
             self._contents.drop_draft(draft)
 
-    def _drop_copy(self, known: Content | None, content: Content) -> None:
-        """Remove a second sealing of a content that is recorded with other parts."""
-        if known is not None and known.parts != content.parts:
-            self.drop(content)
-
     def adopt(self, file: FileId, content: Content | None, ops: list[Op], act: UnitId) -> None:
         """Journal a new file that holds a sealed content (None: empty), with what ``ops`` say."""
         before: list[Op] = []
@@ -274,8 +277,8 @@ class Files:
                 before.append(RecordContent(content))
             before.append(_set(file, Field.CONTENT, (content.id, content.size)))
         self._ledger.commit([*before, *ops], act=act)
-        if content is not None:
-            self._drop_copy(known, content)
+        if content is not None and known is not None and known.parts != content.parts:
+            self.drop(content)
 
     def writer(self) -> ContentWriter:
         """Return a writer that seals a new content into the spool."""
