@@ -56,5 +56,7 @@ def _wanted(record: FileRecord) -> Iterator[bytes]:
     elif record.trashed is not None and not record.purged:
         yield TRASH
         file = record.regs.get(Field.VERSION_OF)
-        if file is not None:
+        # One that was brought back and deleted later is no former content any more.
+        later = record.regs.stamp(Field.TRASHED) > record.regs.stamp(Field.VERSION_OF)
+        if file is not None and not later:
             yield versions_of(FileId(file))

@@ -79,6 +79,10 @@ class Files:
         found = self._open.get(file)
         return found is not None and found.dirty
 
+    def is_rewritten(self, file: FileId) -> bool:
+        """Whether a file has bytes that are not in the content that is recorded for it."""
+        return self.is_unsaved(file) or self._local.draft(file) is not None
+
     def is_unsealed(self, file: FileId) -> bool:
         """Whether a file has bytes that are no content yet."""
         found = self._open.get(file)
@@ -123,7 +127,7 @@ class Files:
         if writing and seen_as is not None:
             self._seen_as[record.id] = seen_as
         if truncate:
-            file.truncate(0)
+            handle.truncate(0)
         return handle
 
     def _bytes(self, record: FileRecord) -> OpenContent:
@@ -347,7 +351,8 @@ class Files:
     def _keep_old(self, file: FileRecord) -> list[Op]:
         """Keep the content that is being overwritten in the trash, as a file of its own."""
         assert file.content is not None
-        places = tuple(file.entries)
+        trashed = None if file.live else file.trashed
+        places = tuple(file.entries) if trashed is None else trashed[1]
         if not places or not self.keeps(file, places[0][1]):
             return []
         counted = self.versions.counted(file)

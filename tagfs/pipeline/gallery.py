@@ -128,7 +128,7 @@ class Gallery:
             self.sync,
             remember,
         )
-        self.undoing = Undoing(ledger)
+        self.undoing = Undoing(ledger, self.files.is_open)
         self.edits = Edits(ledger, self.files.is_unsaved)
         self.looker = Looker(
             ledger.state,

@@ -37,6 +37,11 @@ from tagfs.vault.ops import (
 EVENTS = 200
 """Events that .tagfs/events keeps."""
 
+UNIT_OPS = 20_000
+"""Operations of one unit, at most; format 1 allows vault.ops.MAX_OPS."""
+UNIT_BYTES = 4 * 1024 * 1024
+"""Bytes of one unit of several operations, at most; format 1 allows vault.ops.MAX_UNIT."""
+
 Listener = Callable[[list[Change], bool], None]
 
 
@@ -82,12 +87,19 @@ class Ledger:
 
         ``by_user``: a file-system call stands for it, so the kernel knows its own part already.
         ``act``: the user's act that this belongs to, or is; None for the pipeline's own doing,
-        which nobody undoes. ``undoes``: the act that this one takes back.
+        which nobody undoes. ``undoes``: the act that this one takes back. Operations that are too
+        many for one unit are several, and ENOSPC may leave the first of them done.
         """
         hlc = self._clock.tick()
         ident = act or UnitId(random_id())
-        unit = Unit(ident, hlc, self.device, tuple(ops), act is not None, undoes)
-        position = self.journal.append(Kind.UNIT, encode_unit(unit))
+        ops = tuple(ops)
+        unit = Unit(ident, hlc, self.device, ops, act is not None, undoes)
+        data = encode_unit(unit)
+        if len(ops) > 1 and (len(ops) > UNIT_OPS or len(data) > UNIT_BYTES):
+            half = len(ops) // 2
+            self.commit(ops[:half], by_user, act)
+            return self.commit(ops[half:], by_user, act, undoes)
+        position = self.journal.append(Kind.UNIT, data)
         self._apply(unit, by_user)
         self.catalog.request_commit(position.encode())
         self.dirty = True

@@ -21,7 +21,7 @@ class Writing:
 
     act: UnitId  # the user's act that it belongs to
     emptied: bool = False  # by opening it: a new content, rather than an edit of the old one
-    again: bool = False  # the handle has made a content final before, which nobody will miss
+    again: bool = False  # over what the same handle made final, which nobody will miss
 
 
 class Keeper(Protocol):
@@ -60,6 +60,9 @@ class OpenFile:
         self.file = file
         self.bytes = bytes_
         self.handles = 0
+        self.finisher: FileHandle | None = None
+        """The handle that made final what the file holds, while no other has changed it since."""
+        self._final: object = None  # what it was
         self._mtime: int | None = None  # of the last write, or as set since
         self._ctime = 0  # of the last write or setting
 
@@ -100,10 +103,10 @@ class OpenFile:
     def flush(self, why: Writing) -> bool:
         """Journal what was written and say whether there was anything.
 
-        A file that nobody lists any more needs no line.
+        A file that nobody can reach any more needs no line; undo may have put it into the trash.
         """
         record = self._keeper.file_record(self.file)
-        if not self.dirty or record is None or not record.live:
+        if not self.dirty or record is None or not record.kept:
             return False
         mtime = self._mtime if self._mtime is not None else self._keeper.now_ns()
         name = record.any_name
@@ -125,10 +128,22 @@ class OpenFile:
         self._mtime = None
         return True
 
+    def finished(self, handle: FileHandle) -> None:
+        """A handle made final what the file holds now."""
+        record = self._keeper.file_record(self.file)
+        self.finisher, self._final = handle, None if record is None else record.content
+
+    def finished_by(self, handle: FileHandle) -> bool:
+        """Whether this handle made final what the file holds."""
+        if self.finisher is not handle:
+            return False
+        record = self._keeper.file_record(self.file)
+        return record is not None and record.content == self._final
+
     async def fsync(self, why: Writing) -> None:
         """Make what was written so far survive a power cut; a sequential pass goes on after."""
         record = self._keeper.file_record(self.file)
-        if self.dirty and record is not None and record.live and self.bytes.size:
+        if self.dirty and record is not None and record.kept and self.bytes.size:
             mtime = self._mtime if self._mtime is not None else self._keeper.now_ns()
             self._keeper.save_draft(record, self.bytes.checkpoint(), mtime, why)
         await self._keeper.sync()
@@ -159,10 +174,14 @@ class FileHandle:
 
     def write(self, offset: int, data: Bytes) -> int:
         """Take all of ``data``."""
+        if self._file.finisher is not self:
+            self._file.finisher = None
         return self._file.write(offset, data)
 
     def truncate(self, size: int) -> None:
         """Cut the file or extend it by zeros."""
+        if self._file.finisher is not self:
+            self._file.finisher = None
         self._file.truncate(size)
 
     async def flush(self) -> None:
@@ -171,7 +190,7 @@ class FileHandle:
 
     async def fsync(self) -> None:
         """Make what was written survive a power cut."""
-        await self._file.fsync(self._writing or Writing(self._act))
+        await self._file.fsync(self._why or Writing(self._act))
 
     async def release(self) -> None:
         """Let go; what a shared mapping wrote after the last close becomes final here."""
@@ -184,6 +203,13 @@ class FileHandle:
         if self._file.handles == 0:
             self._file._keeper.closed(self._file)
 
+    @property
+    def _why(self) -> Writing | None:
+        if self._writing is None or not self._file.finished_by(self):
+            return self._writing
+        return replace(self._writing, again=True)
+
     def _flush(self) -> None:
-        if self._writing is not None and self._file.flush(self._writing):
-            self._writing = replace(self._writing, again=True)
+        why = self._why
+        if why is not None and self._file.flush(why):
+            self._file.finished(self)

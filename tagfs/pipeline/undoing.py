@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -99,8 +99,10 @@ class Deed:
 class Undoing:
     """Undo over a ledger: lists acts, takes them back."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, is_open: Callable[[FileId], bool]) -> None:
+        """``is_open``: whether somebody has a file open, who may be writing to it."""
         self._ledger = ledger
+        self._is_open = is_open
         self._state = ledger.state
 
     def acts(self) -> Iterator[Deed]:
@@ -183,14 +185,20 @@ class Undoing:
                 yield self._drop_folder(FolderId(ident), name)
             else:
                 yield [SetRegister(entity, ident, name, value)]
-        for file in done.files:
+        back: set[bytes] = set()  # contents that files hold again
+        for file in sorted(done.files, key=lambda file: self._made(file, act)):
             record = self._state.file(file)
             if record is not None:
-                ops = self._registers(act, record, done, of_files.get(file, []))
+                ops = self._registers(act, record, done, of_files.get(file, []), back)
                 yield ops + self._places(record, done.entries.get(file, {}))
 
     def _registers(
-        self, act: Act, file: FileRecord, done: _Sum, names: Iterable[Field]
+        self,
+        act: Act,
+        file: FileRecord,
+        done: _Sum,
+        names: Iterable[Field],
+        back: set[bytes],
     ) -> list[Op]:
         """Return what sets a file's registers back that nobody wrote since."""
         ops: list[Op] = []
@@ -201,10 +209,14 @@ class Undoing:
                 continue
             if made and name is not Field.TRASHED:
                 continue  # a file that the act made keeps its bytes and times, in the trash
+            if made and value is None and not self._is_back(file, back):
+                continue  # and stays there, while nothing else has its content
             if name is Field.CONTENT:
                 if self._ledger.local.draft(file.id) is not None:
                     continue  # it was written to since
                 ops += self._keep(file)
+                if isinstance(value, list | tuple) and file.kept:
+                    back.add(value[0])
             ops.append(_file(file.id, name, value))
         return ops
 
@@ -228,8 +240,16 @@ class Undoing:
             ops.append(_file(file.id, Field.TRASHED, (self._ledger.now_ms(), tuple(gone))))
         return ops
 
+    def _is_back(self, file: FileRecord, back: set[bytes]) -> bool:
+        """Whether nothing is lost when a file that an act made leaves the trash."""
+        if not self._worth_keeping(file):
+            return True
+        return file.content is not None and file.content[0] in back
+
     def _worth_keeping(self, file: FileRecord) -> bool:
-        return file.content is not None or self._ledger.local.draft(file.id) is not None
+        if file.content is not None or self._is_open(file.id):
+            return True
+        return self._ledger.local.draft(file.id) is not None
 
     def _made(self, file: FileId, act: Act) -> bool:
         record = self._state.file(file)
@@ -237,14 +257,15 @@ class Undoing:
 
     def _keep(self, record: FileRecord) -> list[Op]:
         """Keep what a file holds now in the trash, as a file of its own."""
-        if record.content is None or not record.entries:
+        if record.content is None or not record.kept:
             return []
+        places = tuple(record.entries) or (record.trashed[1] if record.trashed else ())
         ghost = FileId(random_id())
         return [
             _file(ghost, Field.MODE, record.mode),
             _file(ghost, Field.MTIME, record.mtime_ns),
             _file(ghost, Field.CONTENT, record.content),
-            _file(ghost, Field.TRASHED, (self._ledger.now_ms(), tuple(record.entries))),
+            _file(ghost, Field.TRASHED, (self._ledger.now_ms(), places)),
         ]
 
     def _drop_folder(self, folder: FolderId, field: Field) -> list[Op]:

@@ -45,7 +45,8 @@ def delete_entry(
     """Remove an entry; with its last one a file that would be missed goes to the trash."""
     ops = unlist(file, folder, name)
     if len(file.entries) == 1 and ops and keeps(file, name):
-        ops.append(set_file(file.id, Field.TRASHED, (now_ms, ((folder, name),))))
+        # First: where the operations are two units, a crash between them loses nothing.
+        ops.insert(0, set_file(file.id, Field.TRASHED, (now_ms, ((folder, name),))))
     return ops
 
 
@@ -55,7 +56,7 @@ def delete_file(file: FileRecord, now_ms: int, keeps: Keeps) -> list[Op]:
     for folder, name in file.entries:
         ops += unlist(file, folder, name)
     if ops and any(keeps(file, name) for _, name in file.entries):
-        ops.append(set_file(file.id, Field.TRASHED, (now_ms, tuple(file.entries))))
+        ops.insert(0, set_file(file.id, Field.TRASHED, (now_ms, tuple(file.entries))))
     return ops
 
 

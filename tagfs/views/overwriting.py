@@ -19,7 +19,8 @@ from tagfs.views.traces import Traces
 class Overwriting:
     """Turns writing over names into operations; commits nothing.
 
-    ``unsealed``: whether a file has bytes that are no content yet.
+    ``unsealed``: whether a file has bytes that are no content yet; ``rewritten``: whether it has
+    other bytes than its content.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class Overwriting:
         now_ms: Callable[[], int],
         keeps: acts.Keeps,
         unsealed: Callable[[FileId], bool],
+        rewritten: Callable[[FileId], bool],
         traces: Traces,
         versions: Versions,
     ) -> None:
@@ -36,6 +38,7 @@ class Overwriting:
         self._now_ms = now_ms
         self._keeps = keeps
         self._unsealed = unsealed
+        self._rewritten = rewritten
         self._traces = traces
 
     def may_be_photo(self, file: FileRecord) -> bool:
@@ -78,7 +81,8 @@ class Overwriting:
     ) -> list[Op]:
         """Give a new file the name in a view that an old one has. Nothing is lost: the old one
         is ``name~id`` from then on, or in the trash when it is no photo."""
-        if old.content is not None and old.content[0] == content:
+        same = old.content is not None and old.content[0] == content
+        if old.content is not None and same and not self._rewritten(old.id):
             return self._again(old.content[0], name)
         if _unfiled(old) and not self.may_be_photo(old):
             return acts.delete_file(old, self._now_ms(), self._keeps)
@@ -96,7 +100,7 @@ class Overwriting:
         return [
             op
             for file in files
-            if file is not None and set(file.entries) == {here}
+            if file is not None and set(file.entries) == {here} and not self._rewritten(file.id)
             for op in acts.unlist(file, *here)
         ]
 
@@ -107,6 +111,8 @@ class Overwriting:
         """
         if not self._versions.counted(old) or len(old.entries) != 1:
             return taken
+        if old.content is None and self._unsealed(old.id):
+            return taken  # it may be a photo
         due = not saved or self._versions.is_due(old.id)
         if not due:
             taken = [op for op in taken if isinstance(op, RemoveEntry)]

@@ -76,6 +76,7 @@ class Tree:
             self._ledger.now_ms,
             self._files.keeps,
             self._files.is_unsealed,
+            self._files.is_rewritten,
             self._traces,
             self._files.versions,
         )
