@@ -8,7 +8,7 @@ from typing import cast
 
 import click
 
-from tagfs.cli import passphrase, paths
+from tagfs.cli import passphrase, paths, uploads
 from tagfs.cli.progress import bar
 from tagfs.cli.reach import ask
 from tagfs.cli.readable import readable_line
@@ -37,7 +37,8 @@ def _status_text(told: Json) -> str:
     return "\n".join(
         [
             f"{told['photos']} photos",
-            f"waiting: {queue['sealed']} to be looked at, {queue['uploading']} to be stored",
+            f"waiting: {queue['sealed']} to be looked at, {uploads.waiting(told)}",
+            *([f"uploading: {speed}"] if (speed := uploads.speed(told)) else []),
             f"unreadable: {told['unreadable']} (kept and backed up)",
             f"remote: {remote.get('where', '')} " + ("ok" if state == "ok" else f"({state})"),
             f"recogniser: {told.get('recogniser', '')}",

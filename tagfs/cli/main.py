@@ -22,6 +22,7 @@ from tagfs.cli import (
     rescanning,
     tagging,
     undoing,
+    uploads,
     vaults,
 )
 from tagfs.cli.paths import log_file
@@ -52,6 +53,8 @@ for command in (
     mounting.umount,
     asking.status,
     asking.wait,
+    uploads.pause,
+    uploads.resume,
     importing.import_,
     exporting.export,
     asking.search,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 import click
 
-from tagfs.cli import passphrase, paths
+from tagfs.cli import passphrase, paths, uploads
 from tagfs.cli.request import Request, common
 from tagfs.cli.vaults import make_vault, recovery_text, remote_folder, same_disk_text
 from tagfs.errors import MountError
@@ -18,6 +20,7 @@ from tagfs.mount.messages import Call
 from tagfs.pipeline.state_dir import StateDir
 from tagfs.vault.slots import Passphrase, Words
 
+Json = Mapping[str, object]
 OPTIONS_HELP = "Comma-separated: " + "; ".join(f"{k}: {v}" for k, v in options.HELP.items()) + "."
 
 
@@ -76,13 +79,16 @@ def umount(request: Request, mountpoint: str, lazy: bool) -> None:
     where = mounts.canonical(mountpoint)
     state = paths.state_of(where, request.vault)
     line = None if state is None else Line.to(state)
+    unsent: Json | None = None
     text = f"{where} is unmounted; everything sealed is safe on disk."
     if line is not None:
-        line.call(Call("umount", {"lazy": lazy}))
+        unsent = cast(Json, line.call(Call("umount", {"lazy": lazy})))
+        text += uploads.left_behind(unsent)
     else:
         text = _take_down(where, lazy)
     paths.forget_mount(where)
-    request.answer({"mountpoint": where}, text) if request.json else request.say(text)
+    told = {"mountpoint": where} | ({} if unsent is None else {"not_stored": unsent})
+    request.answer(told, text) if request.json else request.say(text)
 
 
 def _take_down(where: str, lazy: bool) -> str:

@@ -44,6 +44,7 @@ class Door:
         self._open = trio.CancelScope()
         self._closing = False
         self._safe = trio.Event()
+        self._unsent: object = None
         self._leaving = 0
         self._left = trio.Event()
 
@@ -87,7 +88,7 @@ class Door:
             if not self._closing:
                 await trio.to_thread.run_sync(mountpoint.detach, self._order.where, lazy)
             await self._safe.wait()
-            return None
+            return self._unsent
         finally:
             self._leaving -= 1
             self._left.set()
@@ -95,6 +96,7 @@ class Door:
     def close(self) -> None:
         """The mount is gone and the gallery about to close: nothing may use it any more."""
         self._closing = True
+        self._unsent = self._service.gallery.unsent()
         self._open.cancel()
         for scope in self._running:
             scope.cancel()
@@ -117,6 +119,7 @@ async def run(order: Order, ready: Callable[[], None]) -> None:
     """Open the gallery, mount it, serve, and close; returns when all is safe on disk."""
     async with trio.open_nursery() as nursery:
         async with open_service(order.state, order.secret) as service:
+            service.gallery.uploader.line.limit = order.options.upload_limit
             invalidator = Invalidator()
             door = Door(order, service, invalidator)
             mountpoint.prepare(order.where, order.options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from tagfs.errors import Usage
@@ -23,6 +24,7 @@ class MountOptions:
     allow_other: bool = False
     nonempty: bool = False
     auto_unmount: bool = True
+    upload_limit: int = 0  # bytes in a second; 0 for none
 
     def for_fuse(self, helper: bool) -> set[str]:
         """Return libfuse's options; ``helper``: fusermount3 is there to unmount after a crash."""
@@ -40,18 +42,34 @@ HELP = {
     "allow_other": "other users may look in, as modes allow",
     "nonempty": "mount over a directory that has something in it",
     "no_auto_unmount": "leave the mountpoint behind when tagfs is killed",
+    "upload_limit=RATE": "send so many bytes in a second on average: 500K, 2M",
 }
+"""Options with what they are for; those with a value as ``name=VALUE``."""
+_FLAGS = frozenset(name for name in HELP if "=" not in name) | {"auto_unmount"}
+_SIZE = re.compile(r"(\d{1,12})([KMGT]?)")
 
 
 def parse(text: str) -> MountOptions:
     """Read a comma-separated list; Usage for an option that there is not."""
     chosen: dict[str, bool] = {}
+    limit = 0
     for word in filter(None, (w.strip() for w in text.split(","))):
+        name, is_valued, value = word.partition("=")
         if word == "no_auto_unmount":
             chosen["auto_unmount"] = False
-        elif word in HELP or word == "auto_unmount":
+        elif word in _FLAGS:
             chosen[word] = True
+        elif is_valued and name == "upload_limit":
+            limit = size(value)
         elif word not in IGNORED and not word.startswith("x-"):
             known = ", ".join(HELP)
             raise Usage(f"There is no mount option {word!r}; there are {known}.")
-    return MountOptions(**chosen)
+    return MountOptions(**chosen, upload_limit=limit)
+
+
+def size(text: str) -> int:
+    """Read a number of bytes: ``4096``, ``500K``, ``2M``, ``10G``, powers of 1024."""
+    found = _SIZE.fullmatch(text.strip().upper())
+    if found is None or not int(found[1]):
+        raise Usage(f"{text!r} is no number of bytes; write 500K, 2M or 10G.")
+    return int(found[1]) << 10 * "KMGT".find(found[2] or "?") + 10

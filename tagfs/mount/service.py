@@ -47,6 +47,8 @@ class Service:
             "acts": self._acts,
             "trash": self._trash,
             "rescan": self._rescan,
+            "pause": self._pause,
+            "resume": self._resume,
         }
 
     async def answer(self, call: Call, progress: Progress) -> object:
@@ -110,6 +112,14 @@ class Service:
 
     async def _rescan(self, call: Call, progress: Progress) -> object:
         return await rescanning.rescan(self.gallery, call, progress)
+
+    async def _pause(self, call: Call, progress: Progress) -> object:
+        await self.gallery.uploader.line.pause()
+        return self.gallery.status().as_json()
+
+    async def _resume(self, call: Call, progress: Progress) -> object:
+        await self.gallery.uploader.line.resume()
+        return self.gallery.status().as_json()
 
     async def _passwd(self, call: Call, progress: Progress) -> object:
         vault = self.gallery.vault

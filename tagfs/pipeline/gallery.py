@@ -23,6 +23,7 @@ from tagfs.pipeline.edits import Edits
 from tagfs.pipeline.files import Files
 from tagfs.pipeline.journal import Position
 from tagfs.pipeline.ledger import Ledger
+from tagfs.pipeline.line import Line
 from tagfs.pipeline.local import LocalContents
 from tagfs.pipeline.looking import Looker, Looks
 from tagfs.pipeline.names import looks_temporary
@@ -36,7 +37,7 @@ from tagfs.pipeline.scratch import Scratches
 from tagfs.pipeline.spool import Spool
 from tagfs.pipeline.thumbnails import Draws, Thumbnails
 from tagfs.pipeline.undoing import Undoing
-from tagfs.pipeline.uploading import Uploader
+from tagfs.pipeline.uploading import Progress, Uploader
 from tagfs.pipeline.verifying import VerifyReport, verify
 from tagfs.remote.store import Space, Store
 from tagfs.vault.packs import MEDIA_TYPE
@@ -59,9 +60,8 @@ class Status:
     photos: int
     sealed: int  # waiting to be looked at
     recognised: int  # looked at, waiting for their turn to be uploaded
-    uploading: int  # contents that are not on the remote yet
+    upload: Progress
     unreadable: int
-    behind: bool  # whether there are acts that no segment on the remote has
     remote: str
     remote_state: str  # "ok" or what keeps it from being so
     recogniser: str  # pack, or why there is none
@@ -74,10 +74,11 @@ class Status:
             "queue": {
                 "sealed": self.sealed,
                 "recognised": self.recognised,
-                "uploading": self.uploading,
+                "uploading": self.upload.contents,
             },
+            "upload": self.upload.as_json(),
             "unreadable": self.unreadable,
-            "stored": not self.behind and not self.uploading,
+            "stored": not self.upload.behind and not self.upload.contents,
             "remote": {"state": self.remote_state, "where": self.remote},
             "recogniser": self.recogniser,
             "rescan": None if self.rescan is None else self.rescan.as_json(),
@@ -96,6 +97,7 @@ class Gallery:
         contents: Contents,
         local: LocalContents,
         store: Store,
+        line: Line,
         vault: Vault,
         recogniser: Looks | None,
         no_recogniser: str,
@@ -123,6 +125,7 @@ class Gallery:
             store,
             vault,
             local,
+            line,
             ledger.journal.replay,
             ledger.note,
             self.sync,
@@ -311,14 +314,22 @@ class Gallery:
             photos=postings.count(ALL),
             sealed=self.looker.waiting + len(self._local.drafts()),
             recognised=max(0, progress.contents - self.looker.waiting),
-            uploading=progress.contents,
+            upload=progress,
             unreadable=postings.count(UNREADABLE),
-            behind=progress.behind,
             remote=self.store.where,
             remote_state=progress.failure or "ok",
             recogniser=self._recogniser.pack if self._recogniser else self._no_recogniser,
             rescan=self.rescan.job,
         )
+
+    def unsent(self) -> dict[str, object]:
+        """Return what the remote does not have yet, for who closes the gallery now."""
+        upload, drafts = self.uploader.progress(), len(self._local.drafts())
+        return {
+            "contents": upload.contents + drafts,
+            "bytes": upload.bytes,
+            "stored": not (upload.contents or drafts or upload.behind),
+        }
 
     def standing(self, file: FileRecord) -> str:
         """Return ``new`` while a file is being written, ``stored`` when the remote has its bytes

@@ -13,15 +13,18 @@ from tagfs.model import Content, ContentId, FileId
 from tagfs.pipeline.journal import Position
 from tagfs.pipeline.notes import DraftSaved, Kind, decode_note, encode_note
 from tagfs.pipeline.spool import Spool
+from tagfs.vault.packs import MEDIA_TYPE as PACK
 
 _QUEUE = b"queue"
+_PACKS = b"packs"
+_BYTES = b"bytes"
 _DRAFTS = b"drafts"
 _PUBLISHED = b"published"
 _CLOCK = b"clock"
 
 
 class LocalContents:
-    """Contents to upload, oldest first, and drafts to re-seal. One table, rebuilt on replay."""
+    """Contents to upload, and drafts to re-seal. One table, rebuilt on replay."""
 
     def __init__(
         self, store: KeyValue, spool: Spool, content: Callable[[ContentId], Content | None]
@@ -30,6 +33,7 @@ class LocalContents:
         self._spool = spool
         self._content = content
         self._pages = Pages(store, Table.LOCAL)
+        self._first = 0  # no slot of the queue before this one is taken
 
     def recorded(self, content: Content) -> None:
         """Queue a content whose parts are in the spool."""
@@ -37,30 +41,65 @@ class LocalContents:
             self._spool.has(part.name) for part in content.parts
         ):
             return
-        slot = self._pages.append(_QUEUE, content.id)
-        self._store.put(Table.LOCAL, content.id, cbor2.dumps(slot))
+        queue = _PACKS if content.media_type == PACK else _QUEUE
+        size = sum(part.stored for part in content.parts)
+        slot = self._pages.append(queue, content.id)
+        self._store.put(Table.LOCAL, content.id, cbor2.dumps([queue, slot, size]))
+        self._add_bytes(size)
 
     def waiting(self) -> int:
         """Return how many contents are queued."""
-        return self._pages.count(_QUEUE)
+        return self._pages.count(_PACKS) + self._pages.count(_QUEUE)
+
+    def waiting_bytes(self) -> int:
+        """Return how many bytes the queued contents have, sealed."""
+        raw = self._store.get(Table.LOCAL, _BYTES)
+        return 0 if raw is None else int.from_bytes(raw, "big")
 
     def is_waiting(self, content: ContentId) -> bool:
         """Whether a content is queued."""
         return self._store.get(Table.LOCAL, content) is not None
 
     def queue(self) -> Iterator[Content]:
-        """Yield the queued contents, oldest first."""
-        for _slot, item in self._pages.scan(_QUEUE, 0):
-            content = self._content(ContentId(item))
-            if content is not None:
-                yield content
+        """Yield the queued contents in the order in which they should go, as of now.
+
+        First packs, which are small and show what all photos look like. Then the newest photo
+        and the oldest in turn: the newest is likely to be nowhere else yet, and behind the oldest
+        all others wait to be published. Not for going on with when the queue has changed.
+        """
+        for _slot, item in self._pages.scan(_PACKS):
+            yield from self._known(item)
+        newest = self._pages.back(_QUEUE)
+        low = self._first - 1
+        for slot, item in self._pages.scan(_QUEUE, self._first):
+            if low < self._first:
+                self._first = slot
+            low = slot
+            high, other = next(newest)
+            if high > low:
+                yield from self._known(other)
+            if high >= low:
+                yield from self._known(item)
+            if high <= low + 1:
+                return
+
+    def _known(self, ident: bytes) -> Iterator[Content]:
+        content = self._content(ContentId(ident))
+        if content is not None:
+            yield content
 
     def uploaded(self, content: ContentId) -> None:
         """Take a content from the queue."""
         raw = self._store.get(Table.LOCAL, content)
         if raw is not None:
-            self._pages.clear(_QUEUE, cbor2.loads(raw))
+            queue, slot, size = cbor2.loads(raw)
+            self._pages.clear(queue, slot)
             self._store.delete(Table.LOCAL, content)
+            self._add_bytes(-size)
+
+    def _add_bytes(self, more: int) -> None:
+        left = max(0, self.waiting_bytes() + more)
+        self._store.put(Table.LOCAL, _BYTES, left.to_bytes(8, "big"))
 
     def settle(self, content: ContentId) -> None:
         """The local copy may go: its parts move from the spool into the cache."""

@@ -23,6 +23,7 @@ from tagfs.pipeline.gallery import Gallery
 from tagfs.pipeline.heads import Heads
 from tagfs.pipeline.journal import LocalJournal, Position
 from tagfs.pipeline.ledger import Ledger
+from tagfs.pipeline.line import Line
 from tagfs.pipeline.local import LocalContents
 from tagfs.pipeline.looking import Looks
 from tagfs.pipeline.recovery import recover, remove_orphans
@@ -195,6 +196,7 @@ async def _assembled(
         contents=contents,
         local=local,
         store=store,
+        line=Line(place.paused),
         vault=vault,
         recogniser=recogniser,
         no_recogniser=no_recogniser,

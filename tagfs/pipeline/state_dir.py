@@ -32,6 +32,7 @@ class StateDir:
         self.device = root / "device"
         self.heads = root / "heads"
         self.login = root / "login"
+        self.paused = root / "paused"
         self.journal = root / "journal"
         self.spool = root / "spool"
         self.scratch = root / "scratch"
@@ -94,7 +95,17 @@ def write_file(path: Path, data: bytes) -> None:
     finally:
         os.close(fd)
     os.rename(temporary, path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync_folder(path.parent)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a small file, which may be gone already, so that it stays away after a power cut."""
+    path.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)
     finally:

@@ -2,6 +2,8 @@
 
 A segment holds the units of the local journal in order, and ends before the first one whose
 content is not on the remote yet, so that whoever reads a record finds its parts.
+
+LocalContents.queue says what goes first, Line how much at once and how fast.
 """
 
 from __future__ import annotations
@@ -10,12 +12,14 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
+from pathlib import Path
 
 import trio
 
 from tagfs.errors import Exists, FileError, Integrity, RemoteError
 from tagfs.model import Content, ContentId, DeviceId, ObjectName
 from tagfs.pipeline.journal import Position
+from tagfs.pipeline.line import Line
 from tagfs.pipeline.local import LocalContents
 from tagfs.pipeline.notes import Kind, Note, ObjectsBegun, Published, Settled, Uploaded
 from tagfs.pipeline.spool import Spool
@@ -33,6 +37,8 @@ TOGETHER = 32
 """Contents whose upload one sync allows."""
 PAUSE = 1.0
 """Seconds in which further acts may join a segment."""
+PUBLISH_EVERY = 10.0
+"""Seconds after which what is uploaded is published although there is more to upload."""
 RETRY = 5.0
 """Seconds between attempts while the remote does not do what is asked."""
 
@@ -42,8 +48,23 @@ class Progress:
     """How far uploading is."""
 
     contents: int  # still to be uploaded
+    bytes: int  # sealed, of these contents
     behind: bool  # whether there are journal lines that no segment has
     failure: str | None
+    paused: bool
+    limit: int  # bytes in a second that uploads may take; 0 for no limit
+    rate: float  # bytes in a second of late
+    seconds: float | None  # that it may still take; None where nobody can say
+
+    def as_json(self) -> dict[str, object]:
+        """Return the stable form of ``tagfs status --json``."""
+        return {
+            "bytes": self.bytes,
+            "paused": self.paused,
+            "limit": self.limit or None,
+            "rate": round(self.rate),
+            "seconds": None if self.seconds is None else round(self.seconds),
+        }
 
 
 class Uploader:
@@ -56,6 +77,7 @@ class Uploader:
         store: Store,
         vault: Vault,
         local: LocalContents,
+        line: Line,
         lines: Callable[[Position | None], Iterator[tuple[Position, int, bytes]]],
         note: Callable[[Note], None],
         secure: Callable[[], Awaitable[None]],
@@ -66,6 +88,7 @@ class Uploader:
         self._store = store
         self._vault = vault
         self._local = local
+        self.line = line
         self._lines = lines
         self._note = note
         self._secure = secure
@@ -92,7 +115,17 @@ class Uploader:
 
     def progress(self) -> Progress:
         """Return how far uploading is."""
-        return Progress(self._local.waiting(), self._behind, self._failure)
+        size = self._local.waiting_bytes()
+        return Progress(
+            self._local.waiting(),
+            size,
+            self._behind,
+            self._failure,
+            self.line.paused,
+            self.line.limit,
+            self.line.rate,
+            self.line.seconds_for(size),
+        )
 
     @property
     def _behind(self) -> bool:
@@ -121,39 +154,80 @@ class Uploader:
                 await trio.sleep(PAUSE)
 
     async def _round(self) -> None:
-        queue = self._local.queue()
-        while contents := list(islice(queue, TOGETHER)):
+        published = trio.current_time()
+        # Asked anew each time: what is new by then may come first.
+        while contents := list(islice(self._local.queue(), TOGETHER)):
             await self._upload(contents)
+            if trio.current_time() - published >= PUBLISH_EVERY:
+                await self._publish_all()
+                published = trio.current_time()
+        await self._publish_all()
+
+    async def _publish_all(self) -> None:
         while await self._publish():
             pass
 
     async def _upload(self, contents: list[Content]) -> None:
-        """Upload contents in order. One sync secures them all: it costs as much as an upload."""
+        """Upload contents. One sync secures them all: it costs as much as an upload.
+
+        One that fails does not keep the others; its error is raised when all had their turn.
+        """
         here = [tuple(p.name for p in c.parts if self._spool.has(p.name)) for c in contents]
         if any(here):
             # What is on the remote is what is safe here, and its names are known before it is.
             self._note(ObjectsBegun(tuple(chain.from_iterable(here))))
             await self._secure()
-        for content, names in zip(contents, here, strict=True):
-            for name in names:
-                await self._put(name)
-            if names:
-                self._note(Uploaded(names))
-            self._local.uploaded(content.id)
+        failures: list[Exception] = []
+        async with trio.open_nursery() as nursery:
+            for content, names in zip(contents, here, strict=True):
+                if not names:
+                    self._local.uploaded(content.id)
+                left = set(names)
+                for name in names:  # each begins before the next one asks: the order counts
+                    await nursery.start(self._upload_part, content, name, names, left, failures)
+        if failures:
+            raise failures[0]
 
-    async def _put(self, name: ObjectName) -> None:
-        path = self._spool.path(name)
+    async def _upload_part(
+        self,
+        content: Content,
+        name: ObjectName,
+        names: tuple[ObjectName, ...],
+        left: set[ObjectName],
+        failures: list[Exception],
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Upload one of ``names``; the content has left the queue when none is ``left``."""
+        begun = False
+        try:
+            path = self._spool.path(name)
+            size = path.stat().st_size
+            async with self.line.carrying(size):
+                begun = True
+                task_status.started()
+                await self._put(name, path, size)
+            left.discard(name)
+            if not left:
+                self._note(Uploaded(names))
+                self._local.uploaded(content.id)
+        except (RemoteError, Integrity, FileError, OSError) as e:
+            failures.append(e)
+            if not begun:
+                task_status.started()
+
+    async def _put(self, name: ObjectName, path: Path, size: int) -> None:
         try:
             await self._store.put_file(object_path(name), path)
         except Exists:
             stat = await self._store.stat(object_path(name))
-            if stat.size != path.stat().st_size:
+            if stat.size != size:
                 raise Integrity(
                     f"Object {name.hex()} on the remote is not the one that was sealed here."
                 ) from None
 
     async def _publish(self) -> bool:
         """Publish one segment; say whether there may be more."""
+        await self.line.until_awake()
         asked = self._asked  # what is announced from here on may not be among these lines
         units: list[bytes] = []
         contents: list[ContentId] = []

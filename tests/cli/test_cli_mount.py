@@ -178,3 +178,38 @@ def test_in_the_foreground_a_signal_ends_it_cleanly(
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
     assert not is_mounted(mountpoint)
+
+
+def test_uploading_rests_on_demand_and_unmounting_says_what_is_only_here(
+    mounted: int, tagfs: Tagfs, vault: Path, mountpoint: Path, passphrase: Path
+) -> None:
+    paused = tagfs("pause", mountpoint)
+    assert paused.status == 0
+    assert "Uploading rests; 0 photos (0 bytes) to be stored" in paused.out
+    (mountpoint / "only here.bin").write_bytes(bytes(5000))
+    assert tagfs("wait", mountpoint, "--timeout", "2").status == 8
+    status = tagfs("status", mountpoint)
+    assert "1 photo (" in status.out
+    assert "uploading: rests" in status.out
+    down = tagfs("umount", mountpoint)
+    assert down.status == 0
+    assert "safe on disk. 1 photo (" in down.out
+    assert "only here so far" in down.out
+    again = ("--vault", vault, "--passphrase-file", passphrase)
+    assert tagfs("mount", mountpoint, *again, "-o", "upload_limit=10M").status == 0
+    upload = tagfs("status", mountpoint, "--json").json["upload"]
+    assert (upload["paused"], upload["limit"]) == (True, 10 * 1024 * 1024)
+    assert (mountpoint / "only here.bin").read_bytes() == bytes(5000)
+    assert tagfs("resume", mountpoint).status == 0
+    assert tagfs("wait", mountpoint, "--timeout", "60").status == 0
+    down = tagfs("umount", mountpoint, "--json")
+    assert down.json["not_stored"] == {"contents": 0, "bytes": 0, "stored": True}
+
+
+@pytest.mark.parametrize(
+    "wrong", ["upload_limit=fast", "upload_limit=0", "upload_limit=", "upload_limit"]
+)
+def test_a_limit_that_is_no_number_of_bytes_is_refused(
+    tagfs: Tagfs, mountpoint: Path, wrong: str
+) -> None:
+    assert tagfs("mount", mountpoint, "-o", wrong).status == 2

@@ -68,7 +68,9 @@ def test_what_is_done_while_a_segment_is_on_its_way_is_not_called_stored(tmp_pat
             g.mkdir("second")
             stores[0].go.set()
             with trio.fail_after(20):
-                while gallery.status().behind:  # what `wait` and `status` go by, at every moment
+                while (
+                    gallery.status().upload.behind
+                ):  # what `wait` and `status` go by, at every moment
                     await trio.sleep(0)
             lines = gallery.ledger.journal.replay(gallery.uploader.published)
             assert [kind for _, kind, _ in lines if kind == Kind.UNIT] == []
