@@ -20,20 +20,27 @@ def ask(
     secret: Callable[[], Passphrase | Words],
     progress: Progress = lambda done, total: None,
     recognising: bool = False,
+    salvage: bool = False,
 ) -> object:
     """Return the answer to a call. ``secret`` is asked for only when no daemon runs;
-    ``recognising``: in this process, too, new photos are looked at meanwhile."""
+    ``recognising``: in this process, too, new photos are looked at meanwhile; ``salvage``: it
+    opens with what damaged journals still tell."""
     line = Line.to(state)
     if line is not None:
         return line.call(call, progress)
     StateDir(state).settings()  # says what is missing before anybody types a passphrase
-    return run(_here, state, secret(), call, progress, recognising)
+    return run(_here, state, secret(), call, progress, recognising, salvage)
 
 
 async def _here(
-    state: Path, secret: Passphrase | Words, call: Call, progress: Progress, recognising: bool
+    state: Path,
+    secret: Passphrase | Words,
+    call: Call,
+    progress: Progress,
+    recognising: bool,
+    salvage: bool,
 ) -> object:
-    async with open_service(state, secret, recognising) as service:
+    async with open_service(state, secret, recognising, salvage) as service:
         return await service.answer(call, progress)
 
 

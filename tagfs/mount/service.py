@@ -12,6 +12,7 @@ from tagfs.errors import Integrity, Usage
 from tagfs.mount import rescanning, tagging, taking_back
 from tagfs.mount.messages import Call, Progress
 from tagfs.pipeline.exporting import export
+from tagfs.pipeline.from_objects import recover_from_objects
 from tagfs.pipeline.gallery import Gallery
 from tagfs.pipeline.importing import import_paths
 from tagfs.pipeline.inner_checkup import look_inside
@@ -49,6 +50,7 @@ class Service:
             "rescan": self._rescan,
             "pause": self._pause,
             "resume": self._resume,
+            "from-objects": self._from_objects,
         }
 
     async def answer(self, call: Call, progress: Progress) -> object:
@@ -81,6 +83,9 @@ class Service:
     async def _verify(self, call: Call, progress: Progress) -> object:
         report = await self.gallery.verify(call.maybe_number("sample"), progress)
         return report.as_json()
+
+    async def _from_objects(self, call: Call, progress: Progress) -> object:
+        return (await recover_from_objects(self.gallery, progress)).as_json()
 
     async def _doctor(self, call: Call, progress: Progress) -> object:
         return [finding.as_json() for finding in await look_inside(self.gallery)]
@@ -131,9 +136,10 @@ class Service:
 
 @asynccontextmanager
 async def open_service(
-    state: Path, secret: Secret, recognising: bool = True
+    state: Path, secret: Secret, recognising: bool = True, salvage: bool = False
 ) -> AsyncIterator[Service]:
-    """Open the gallery of a state directory; ``recognising`` False leaves new photos unseen."""
+    """Open the gallery of a state directory; ``recognising`` False leaves new photos unseen,
+    ``salvage`` makes do with what damaged journals still tell."""
     async with AsyncExitStack() as stack:
         eyes: Recogniser | None = None
         why = "not running"
@@ -149,6 +155,7 @@ async def open_service(
                 recogniser=eyes,
                 no_recogniser=why,
                 jobs=eyes.jobs if eyes is not None else 1,
+                salvage=salvage,
             )
         )
         yield Service(state, gallery)

@@ -26,6 +26,7 @@ from tagfs.pipeline.ledger import Ledger
 from tagfs.pipeline.line import Line
 from tagfs.pipeline.local import LocalContents
 from tagfs.pipeline.looking import Looks
+from tagfs.pipeline.rebuilding import rebuild
 from tagfs.pipeline.recovery import recover, remove_orphans
 from tagfs.pipeline.scratch import Scratches
 from tagfs.pipeline.spool import Spool
@@ -35,8 +36,6 @@ from tagfs.remote.login import AskLogin, Login, not_logged_in
 from tagfs.remote.retry import HURRIED, RetryStore
 from tagfs.remote.store import Store
 from tagfs.remote.url import open_store
-from tagfs.vault.ops import decode_unit
-from tagfs.vault.segments import Segment
 from tagfs.vault.slots import Passphrase, Secret, Words
 from tagfs.vault.vault import Vault
 
@@ -118,10 +117,12 @@ async def open_gallery(
     open_remote: OpenStore | None = None,
     disk: Disk = REAL,
     now_ns: Callable[[], int] = time.time_ns,
+    salvage: bool = False,
 ) -> AsyncIterator[Gallery]:
     """Unlock a vault from its state directory and run its tasks while the context is open.
 
-    Needs the remote only when the catalog has to be built. Raises NotAVault, WrongSecret,
+    Needs the remote only when the catalog has to be built; with ``salvage`` it is built from what
+    journals still tell when they are damaged. Raises NotAVault, WrongSecret,
     MountError (in use), Integrity.
     """
     place = StateDir(root)
@@ -133,7 +134,7 @@ async def open_gallery(
         vault = await trio.to_thread.run_sync(_resume, place, store, secret)
         known.ring = vault.ring
         async with _assembled(
-            place, vault, store, recogniser, no_recogniser, jobs, words, disk, now_ns
+            place, vault, store, recogniser, no_recogniser, jobs, words, disk, now_ns, salvage
         ) as gallery:
             yield gallery
     finally:
@@ -167,6 +168,7 @@ async def _assembled(
     words: Taxonomy | None,
     disk: Disk,
     now_ns: Callable[[], int],
+    salvage: bool,
 ) -> AsyncIterator[Gallery]:
     ring = vault.ring
     device = vault.device.id
@@ -210,7 +212,7 @@ async def _assembled(
     raw = catalog.position()
     try:
         if raw is None:
-            await _rebuild(gallery, vault, catalog)
+            await rebuild(gallery.ledger, vault, salvage)
             await remember()
         gallery.replay(None if raw is None else Position.decode(raw))
         catalog.start()
@@ -260,33 +262,6 @@ def _open_catalog(place: StateDir, key: bytes, journal: LocalJournal) -> Catalog
     catalog.close()
     CatalogStore.wipe(place.catalog)
     return CatalogStore(place.catalog, key)
-
-
-async def _rebuild(gallery: Gallery, vault: Vault, catalog: CatalogStore) -> None:
-    """Build an empty catalog from every device's segments on the remote.
-
-    A malformed unit is left out: no device can lock the others out by what it wrote.
-    """
-    for certificate in await vault.devices():
-        last = None
-        while segments := await vault.read_device(certificate.device, last):
-            for segment in segments:
-                for payload in segment.units:
-                    _learn(gallery, segment, payload)
-                last = segment.head
-                vault.memory.note(last)
-        await trio.lowlevel.checkpoint()
-
-
-def _learn(gallery: Gallery, segment: Segment, payload: bytes) -> None:
-    """Apply one unit of a segment, or say that it cannot be."""
-    try:
-        unit = decode_unit(payload, segment.device)
-    except Integrity as e:
-        gallery.ledger.event(f"{e} It is left out of segment {segment.seq} of a device.")
-        log.warning("segment %d of device %s: %s", segment.seq, segment.device.hex(), e)
-        return
-    gallery.ledger.learn(unit)
 
 
 async def _close(gallery: Gallery, catalog: CatalogStore, journal: LocalJournal) -> None:

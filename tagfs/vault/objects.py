@@ -140,12 +140,16 @@ def read_trailer(
 
 
 def verify_part(
-    ring: KeyRing, part: Part, number: int, read_at: Callable[[int, int], Buffer]
+    ring: KeyRing,
+    part: Part,
+    number: int,
+    read_at: Callable[[int, int], Buffer],
+    on_chunk: Callable[[Buffer], object] = lambda content: None,
 ) -> Trailer:
     """Open every chunk, the padding and the trailer of a stored part.
 
-    ``read_at(offset, size)`` returns stored bytes, short only at the end. Raises Integrity
-    naming the object.
+    ``read_at(offset, size)`` returns stored bytes, short only at the end; ``on_chunk`` is shown
+    the content in each chunk. Raises Integrity naming the object.
     """
     label = f"Object {part.name.hex()}"
     keys = PartReader(ring, part, number)._keys
@@ -161,8 +165,11 @@ def verify_part(
             if len(stored) != length + TAG:
                 raise Integrity("it is cut short.")
             plain = keys.open(index, index == count - 1, stored)
-            if any(memoryview(plain)[max(0, part.size - index * CHUNK) :]):
+            held = max(0, part.size - index * CHUNK)
+            if any(memoryview(plain)[held:]):
                 raise Integrity("its padding is not zero.")
+            if held:
+                on_chunk(memoryview(plain)[:held])
     except Integrity as e:
         raise Integrity(f"{label}: {e}") from None
     tail = read_at(part.stored - SEALED_TRAILER, SEALED_TRAILER + 1)

@@ -310,7 +310,7 @@ class Vault:
                 rest = []
             except Exists:
                 head, rest = self._take_over(
-                    last, await self._found(self.device.id, head.seq), rest
+                    last, await self.segment(self.device.id, head.seq), rest
                 )
             self.memory.note(head)
         return head
@@ -343,7 +343,7 @@ class Vault:
         last = after
         epoch = 0 if after is None else self._epochs.pop(after, 0)
         while len(segments) < limit:
-            segment = await self._found(device, last.seq + 1 if last else 1)
+            segment = await self.segment(device, last.seq + 1 if last else 1)
             if segment is None:
                 break
             last = check_next(last, segment, epoch)
@@ -362,7 +362,8 @@ class Vault:
             found[device] = [last] if last else []
         return chains.compare(self.memory.heads, found)
 
-    async def _found(self, device: DeviceId, seq: int) -> Segment | None:
+    async def segment(self, device: DeviceId, seq: int) -> Segment | None:
+        """Return one segment, its signature verified and its place in the chain not."""
         stored = await self._stored(device, seq)
         if stored is None:
             return None
@@ -381,7 +382,7 @@ class Vault:
             return None
 
     async def _head_at(self, device: DeviceId, seq: int) -> Head | None:
-        segment = await self._found(device, seq)
+        segment = await self.segment(device, seq)
         return None if segment is None else segment.head
 
     async def _last_before(self, device: DeviceId, seq: int) -> Head | None:
