@@ -30,6 +30,7 @@ LINGER = 0.15
 
 _IDLE = 10.0  # seconds after which the thread ends; the next write starts another
 _SECONDS = 300.0  # for one batch of BATCH entries, answered or polled for
+_ONE_ANSWER = 120.0  # seconds of silence while Dropbox commits a batch, which takes it a while
 _POLLS = (0.1, 2.0)  # seconds between two looks at a job of Dropbox: the first, the longest
 
 
@@ -156,7 +157,14 @@ class Committer:
             for write in batch
         ]
         with self._access.during(Call(_SECONDS), _what(batch)):
-            results = self._access.sdk.files_upload_session_finish_batch_v2(entries).entries
+            # The method of the same name takes no time limit of its own.
+            results = self._access.sdk.request(
+                files.upload_session_finish_batch_v2,
+                "files",
+                files.UploadSessionFinishBatchArg(entries),
+                None,
+                timeout=_ONE_ANSWER,
+            ).entries
         for write, result in _pairs(batch, results):
             if result.is_failure():
                 write.error = meaning(result.get_failure(), f"object {write.name}")
