@@ -8,7 +8,7 @@ from typing import cast
 
 import click
 
-from tagfs.cli import passphrase, paths, uploads
+from tagfs.cli import keeping, passphrase, paths, uploads
 from tagfs.cli.progress import bar
 from tagfs.cli.reach import ask
 from tagfs.cli.readable import readable_line
@@ -41,6 +41,7 @@ def _status_text(told: Json) -> str:
             *([f"uploading: {speed}"] if (speed := uploads.speed(told)) else []),
             f"unreadable: {told['unreadable']} (kept and backed up)",
             f"remote: {remote.get('where', '')} " + ("ok" if state == "ok" else f"({state})"),
+            keeping.cache_text(told),
             f"recogniser: {told.get('recogniser', '')}",
             *([f"rescan: {rescan['done']} of {rescan['total']} photos"] if rescan else []),
         ]

@@ -20,6 +20,7 @@ from tagfs.mount.invalidate import Invalidator
 from tagfs.mount.launch import Order
 from tagfs.mount.messages import Broken, Call, Progress, error_as_json, innermost
 from tagfs.mount.service import Service, open_service
+from tagfs.pipeline.state_dir import StateDir
 
 PR_SET_DUMPABLE = 4
 SWITCH_INTERVAL = 0.0005
@@ -117,6 +118,8 @@ def _unmounted(where: str) -> TagfsError:
 
 async def run(order: Order, ready: Callable[[], None]) -> None:
     """Open the gallery, mount it, serve, and close; returns when all is safe on disk."""
+    if order.options.cache_size:
+        StateDir(order.state).remember_cache_limit(order.options.cache_size)
     async with trio.open_nursery() as nursery:
         async with open_service(order.state, order.secret) as service:
             service.gallery.uploader.line.limit = order.options.upload_limit

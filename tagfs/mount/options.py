@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tagfs.errors import Usage
 
@@ -25,6 +25,7 @@ class MountOptions:
     nonempty: bool = False
     auto_unmount: bool = True
     upload_limit: int = 0  # bytes in a second; 0 for none
+    cache_size: int = 0  # bytes; 0 for what it was
 
     def for_fuse(self, helper: bool) -> set[str]:
         """Return libfuse's options; ``helper``: fusermount3 is there to unmount after a crash."""
@@ -42,6 +43,8 @@ HELP = {
     "allow_other": "other users may look in, as modes allow",
     "nonempty": "mount over a directory that has something in it",
     "no_auto_unmount": "leave the mountpoint behind when tagfs is killed",
+    "cache_size=SIZE": "keep local copies of so many bytes at most, from now on: 500M, 50G; "
+    "10G at first",
     "upload_limit=RATE": "send so many bytes in a second on average: 500K, 2M",
 }
 """Options with what they are for; those with a value as ``name=VALUE``."""
@@ -52,19 +55,21 @@ _SIZE = re.compile(r"(\d{1,12})([KMGT]?)")
 def parse(text: str) -> MountOptions:
     """Read a comma-separated list; Usage for an option that there is not."""
     chosen: dict[str, bool] = {}
-    limit = 0
+    sizes = {"upload_limit": 0, "cache_size": 0}
     for word in filter(None, (w.strip() for w in text.split(","))):
         name, is_valued, value = word.partition("=")
         if word == "no_auto_unmount":
             chosen["auto_unmount"] = False
         elif word in _FLAGS:
             chosen[word] = True
-        elif is_valued and name == "upload_limit":
-            limit = size(value)
+        elif is_valued and name in sizes:
+            sizes[name] = size(value)
         elif word not in IGNORED and not word.startswith("x-"):
             known = ", ".join(HELP)
             raise Usage(f"There is no mount option {word!r}; there are {known}.")
-    return MountOptions(**chosen, upload_limit=limit)
+    return replace(
+        MountOptions(**chosen), upload_limit=sizes["upload_limit"], cache_size=sizes["cache_size"]
+    )
 
 
 def size(text: str) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import trio
 
 from tagfs.errors import Integrity, Usage
-from tagfs.mount import rescanning, tagging, taking_back
+from tagfs.mount import keeping, rescanning, tagging, taking_back
 from tagfs.mount.messages import Call, Progress
 from tagfs.pipeline.exporting import export
 from tagfs.pipeline.from_objects import recover_from_objects
@@ -24,6 +25,8 @@ from tagfs.vault.slots import Passphrase, Secret
 from tagfs.views import exports
 from tagfs.views.search import search
 from tagfs.views.tree import Tree
+
+Keep = Callable[[Gallery, Tree, Call], Awaitable[object]]
 
 
 class Service:
@@ -51,6 +54,9 @@ class Service:
             "pause": self._pause,
             "resume": self._resume,
             "from-objects": self._from_objects,
+            "pin": partial(self._keep, keeping.pin),
+            "unpin": partial(self._keep, keeping.unpin),
+            "offload": partial(self._keep, keeping.let_go),
         }
 
     async def answer(self, call: Call, progress: Progress) -> object:
@@ -125,6 +131,9 @@ class Service:
     async def _resume(self, call: Call, progress: Progress) -> object:
         await self.gallery.uploader.line.resume()
         return self.gallery.status().as_json()
+
+    async def _keep(self, how: Keep, call: Call, progress: Progress) -> object:
+        return await how(self.gallery, self.tree, call)
 
     async def _passwd(self, call: Call, progress: Progress) -> object:
         vault = self.gallery.vault

@@ -24,17 +24,22 @@ async def tag(gallery: Gallery, tree: Tree, call: Call) -> object:
         "" if call.flag("no_date") else call.maybe_text("date"),
     )
     said.check()
-    query = call.maybe_text("where")
-    hints: tuple[str, ...] = ()
-    if query is not None:
-        found = find(gallery.state, query)
-        files, hints = await every(gallery.state, found), found.hints
-    else:
-        files = [await _one(gallery, tree, *word) for word in _words(call)]
+    files, hints = await meant_by(gallery, tree, call)
     # A photo that is named twice, or by two of its files, is one.
     report = await say(gallery.ledger, list({_subject(f): f for f in files}.values()), said)
     report.hints = hints
     return report.as_json()
+
+
+async def meant_by(
+    gallery: Gallery, tree: Tree, call: Call
+) -> tuple[list[FileRecord], tuple[str, ...]]:
+    """Return the files that a call means by a query or by names, and what is said to the query."""
+    query = call.maybe_text("where")
+    if query is None:
+        return [await _one(gallery, tree, *word) for word in _words(call)], ()
+    found = find(gallery.state, query)
+    return await every(gallery.state, found), found.hints
 
 
 async def explain(gallery: Gallery, tree: Tree, call: Call) -> object:

@@ -102,16 +102,19 @@ class Contents:
         for name in writer.names():
             self.spool.remove(name)
 
-    async def fetch(self, content: Content) -> None:
+    async def fetch(self, content: Content, copied: bool = False) -> None:
         """Bring every object of a content to this machine, into the cache if need be.
 
+        ``copied``: also what lies in a folder of this machine that is the remote.
         Raises FileError: ENETUNREACH when the remote does not answer, EIO when an object does
         not verify, ENOSPC.
         """
         for number, part in enumerate(content.parts):
-            fd = self.open_object(part)
-            if fd is not None:
-                self.spool.disk.close(fd)
+            if copied:
+                if self.spool.is_here(part.name):
+                    continue
+            elif (fd := self.open_object(part)) is not None:
+                self.spool.close(fd)
                 continue
             data = memoryview(await self.get(part, 0, None))
             self._check(part, number, data)
@@ -257,7 +260,7 @@ class ContentReader:
     def close(self) -> None:
         """Let go of descriptor and buffer; reading again opens them anew."""
         if self._fd is not None:
-            self._contents.spool.disk.close(self._fd)
+            self._contents.spool.close(self._fd)
         self._fd = self._part = None
         self._index = -1
         self._window = memoryview(b"")
@@ -340,7 +343,7 @@ class ContentReader:
     def _select(self, index: int) -> None:
         """Make ``index`` the open part; no descriptor when it is not on this machine."""
         if self._fd is not None:
-            self._contents.spool.disk.close(self._fd)
+            self._contents.spool.close(self._fd)
         self._fd = self._part = None
         self._index = -1
         if index in self._not_local:
@@ -352,7 +355,7 @@ class ContentReader:
         try:
             self._part = PartReader(self._contents.ring, part, index)
         except Integrity as e:
-            self._contents.spool.disk.close(fd)
+            self._contents.spool.close(fd)
             raise damaged(e) from None
         self._fd, self._index = fd, index
 
@@ -363,7 +366,7 @@ class ContentReader:
         here = spool.open_local(part.name)
         if here is None:
             raise damaged(e) from None
-        spool.disk.close(here)
+        spool.close(here)
         log.error("local copy: %s", e)
         self._not_local.add(index)
         self._select(index)

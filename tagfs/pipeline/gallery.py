@@ -15,7 +15,7 @@ import trio
 
 from tagfs.catalog.photos import ALL, SEEN, UNREADABLE
 from tagfs.catalog.records import FileRecord
-from tagfs.catalog.state import Change, PhotoChanged
+from tagfs.catalog.state import Change, FileChanged, PhotoChanged
 from tagfs.errors import FileError, RemoteError
 from tagfs.model import Content, ContentId, UnitId, random_id
 from tagfs.pipeline.contents import Contents
@@ -29,6 +29,7 @@ from tagfs.pipeline.looking import Looker, Looks
 from tagfs.pipeline.names import looks_temporary
 from tagfs.pipeline.notes import DraftSaved
 from tagfs.pipeline.open_file import Writing
+from tagfs.pipeline.pins import Pins
 from tagfs.pipeline.recovery import make_durable
 from tagfs.pipeline.rescanning import Job, Rescan
 from tagfs.pipeline.resealing import reseal
@@ -66,6 +67,7 @@ class Status:
     remote_state: str  # "ok" or what keeps it from being so
     recogniser: str  # pack, or why there is none
     rescan: Job | None  # under way
+    cache: Mapping[str, object]
 
     def as_json(self) -> dict[str, object]:
         """Return the stable form of ``tagfs status --json``."""
@@ -81,6 +83,7 @@ class Status:
             "stored": not self.upload.behind and not self.upload.contents,
             "remote": {"state": self.remote_state, "where": self.remote},
             "recogniser": self.recogniser,
+            "cache": self.cache,
             "rescan": None if self.rescan is None else self.rescan.as_json(),
         }
 
@@ -98,6 +101,7 @@ class Gallery:
         local: LocalContents,
         store: Store,
         line: Line,
+        pins: Pins,
         vault: Vault,
         recogniser: Looks | None,
         no_recogniser: str,
@@ -111,6 +115,7 @@ class Gallery:
         self.vault = vault
         self.store = store
         self.spool = spool
+        self.pins = pins
         self.scratches = scratches
         self._local = local
         self._recogniser = recogniser
@@ -167,6 +172,8 @@ class Gallery:
         for change in changes:
             if isinstance(change, PhotoChanged) and self._unseen(change.photo):
                 self.looker.enqueue(change.photo)
+            elif isinstance(change, FileChanged):
+                self.pins.changed(change.file)
         self.edits.changed(changes)
         self.uploader.wake()
 
@@ -191,6 +198,7 @@ class Gallery:
             nursery.start_soon(self.edits.run)
             nursery.start_soon(self.rescan.run)
             nursery.start_soon(self.uploader.run)
+            nursery.start_soon(self.pins.run)
             nursery.start_soon(self._watch_space)
             nursery.start_soon(self._expire_often)
             for number in self._unseen_numbers():
@@ -320,6 +328,7 @@ class Gallery:
             remote_state=progress.failure or "ok",
             recogniser=self._recogniser.pack if self._recogniser else self._no_recogniser,
             rescan=self.rescan.job,
+            cache=self.pins.as_json(),
         )
 
     def unsent(self) -> dict[str, object]:

@@ -36,7 +36,7 @@ class Heads:
         """Keep heads in ``folder``, among them those of what the spool lets go from now on."""
         cache = SmallCache(folder, ring.local_key(), LIMIT, spool.reserve, disk)
         heads = cls(cache, ring)
-        spool.parting = heads.parting
+        spool.copies.parting = heads.parting
         spool.shrink()
         return heads
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Container
 
 from tagfs.model import ObjectName
 
@@ -32,6 +33,10 @@ class Lru:
         if name in self._sizes:
             self._sizes.move_to_end(name)
 
-    def oldest(self) -> ObjectName | None:
-        """Return the name that may go first, None when there is none."""
-        return next(iter(self._sizes), None)
+    def size(self, name: ObjectName) -> int:
+        """Return the size of a name, 0 when it is not there."""
+        return self._sizes.get(name, 0)
+
+    def oldest(self, but: Container[ObjectName] = ()) -> ObjectName | None:
+        """Return the name that may go first and is none of ``but``, None when there is none."""
+        return next((name for name in self._sizes if name not in but), None)

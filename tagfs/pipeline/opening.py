@@ -15,9 +15,10 @@ from tagfs.catalog.state import State
 from tagfs.catalog.store import CatalogStore
 from tagfs.crypto.kdf import KdfParams
 from tagfs.errors import Integrity, TagfsError, Usage
-from tagfs.model import Clock, Content, ContentId, Taxonomy
+from tagfs.model import Clock, Content, ContentId, FileId, Taxonomy
 from tagfs.pipeline import logins
 from tagfs.pipeline.contents import Contents
+from tagfs.pipeline.copies import CACHE
 from tagfs.pipeline.disk import REAL, Disk
 from tagfs.pipeline.gallery import Gallery
 from tagfs.pipeline.heads import Heads
@@ -26,6 +27,7 @@ from tagfs.pipeline.ledger import Ledger
 from tagfs.pipeline.line import Line
 from tagfs.pipeline.local import LocalContents
 from tagfs.pipeline.looking import Looks
+from tagfs.pipeline.pins import Pins
 from tagfs.pipeline.rebuilding import rebuild
 from tagfs.pipeline.recovery import recover, remove_orphans
 from tagfs.pipeline.scratch import Scratches
@@ -40,6 +42,9 @@ from tagfs.vault.slots import Passphrase, Secret, Words
 from tagfs.vault.vault import Vault
 
 log = logging.getLogger(__name__)
+
+UNBOUNDED = 2**63
+"""Bytes of copies that may lie in the cache until the gallery is open."""
 
 OpenStore = Callable[[str, bool], Store]
 
@@ -173,7 +178,8 @@ async def _assembled(
     ring = vault.ring
     device = vault.device.id
     journal = LocalJournal.open(place.journal, ring.local_key(), disk)
-    spool = Spool(place.spool, ring, disk=disk)
+    # No copy goes before it is known what is pinned.
+    spool = Spool(place.spool, ring, disk=disk, cache_bytes=UNBOUNDED)
     scratches = Scratches(place.scratch, ring.local_key(), disk)
     recovered = await trio.to_thread.run_sync(recover, journal, spool, scratches, ring)
     catalog = _open_catalog(place, ring.catalog_key(), journal)
@@ -190,6 +196,12 @@ async def _assembled(
     local = LocalContents(catalog, spool, content)
     heads = Heads.beside(spool, place.kept_heads, ring, disk)
     contents = Contents(spool, scratches, store.with_patience(HURRIED), ring, heads)
+
+    def content_of(ident: FileId) -> Content | None:
+        file = state.file(ident)
+        return None if file is None or file.content is None else content(file.content[0])
+
+    pins = Pins(place.pins, ring, contents, content_of)
     ledger = Ledger(ring, device, clock, journal, catalog, state, local, now_ns)
     gallery = Gallery(
         ledger=ledger,
@@ -199,6 +211,7 @@ async def _assembled(
         local=local,
         store=store,
         line=Line(place.paused),
+        pins=pins,
         vault=vault,
         recogniser=recogniser,
         no_recogniser=no_recogniser,
@@ -216,6 +229,9 @@ async def _assembled(
             await remember()
         gallery.replay(None if raw is None else Position.decode(raw))
         catalog.start()
+        pins.begin()
+        spool.copies.limit = place.cache_limit(CACHE)
+        await trio.to_thread.run_sync(spool.shrink)
         failure: Exception | None = None
         with _unwrapped():
             async with trio.open_nursery() as nursery:

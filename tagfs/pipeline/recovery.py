@@ -296,7 +296,7 @@ def _check_base(base: Base, spool: Spool, ring: KeyRing) -> None:
                 stored = os.pread(fd, length, offset)
                 reader.open_into(stored, first, begin, memoryview(bytearray(size)))
         finally:
-            spool.disk.close(fd)
+            spool.close(fd)
         rest -= part.size
 
 
@@ -320,5 +320,5 @@ def _by(position: Position | None, end: Position) -> bool:
 def _has_copy(spool: Spool, name: ObjectName) -> bool:
     fd = spool.open_local(name)
     if fd is not None:
-        spool.disk.close(fd)
+        spool.close(fd)
     return fd is not None

@@ -1,7 +1,7 @@
 """The sealed objects that lie on this machine: spool (only copy) and cache (the remote has it).
 
 ``spool/xx/`` + 30 hex digits holds objects that are being written, wait for their upload, or
-are not published yet; ``cache/xx/…`` holds copies that may go, the least recently used first.
+are not published yet; ``cache/xx/…`` holds copies that may go (pipeline/copies.py).
 Everything here is ciphertext in the form that is uploaded (docs/format.md, Objects).
 
 Removing obeys the rule of pipeline/recovery.py: what a journal line names goes by remove_later
@@ -18,8 +18,8 @@ from pathlib import Path
 
 from tagfs.errors import FileError, Integrity
 from tagfs.model import ObjectName, Part
+from tagfs.pipeline.copies import CACHE, Copies, folders, name_of, place
 from tagfs.pipeline.disk import REAL, Buffer, Disk, sync_file
-from tagfs.pipeline.lru import Lru
 from tagfs.vault.keys import KeyRing
 from tagfs.vault.objects import HEAD, verify_part
 
@@ -27,13 +27,6 @@ RESERVE = 512 * 1024 * 1024
 """Bytes left free on the disk, or one fiftieth of it where that is less."""
 CREDIT = 16 * 1024 * 1024
 """Bytes that are written between two looks at the free space."""
-CACHE = 10 * 1024**3
-"""Bytes of settled copies that are kept."""
-SMALL = 512 * 1024**2
-"""Bytes of small settled copies that are kept after all others: packs of thumbnails."""
-
-Parting = Callable[[ObjectName, int], bool]
-"""Told of a copy that is about to go, with a descriptor to read it; whether it is a small one."""
 
 
 def reserve_of(total: int) -> int:
@@ -61,7 +54,6 @@ class Spool:
         self.cache = cache or folder.with_name("cache")
         self.disk = disk
         self._ring = ring
-        self._cache_limit = cache_bytes
         self._space = space or _space
         self._credit = 0
         self._lock = threading.Lock()
@@ -69,14 +61,10 @@ class Spool:
         self._folders_dirty: set[Path] = set()
         self._known_folders: set[Path] = set()
         self._later: list[tuple[bool, ObjectName]] = []
-        self._cached = Lru()
-        self._small = Lru()
-        self.parting: Parting = lambda name, fd: False
-        """Called without a lock, in any thread; must not raise."""
         for path in (self.folder, self.cache):
             if disk.make_folder(path):
                 disk.fsync_folder(path.parent)
-        self._load_cache()
+        self.copies = Copies(self.cache, disk, cache_bytes)
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -143,7 +131,7 @@ class Spool:
         readers find out; it is not synced.
         """
         self.reserve(len(data))
-        path = self._cache_path(name)
+        path = self.copies.path(name)
         self._make_folder(path.parent)
         temporary = path.with_name(path.name + ".new")
         self.disk.unlink(temporary)
@@ -156,33 +144,40 @@ class Spool:
         finally:
             self.disk.close(fd)
         self.disk.rename(temporary, path)
-        self._remember(name, len(data))
+        self.copies.add(name, len(data))
 
     # -- reading ---------------------------------------------------------------------------
 
     def path(self, name: ObjectName) -> Path:
         """Return where an object lies, or would lie, in the spool."""
-        return _place(self.folder, name)
+        return place(self.folder, name)
 
     def has(self, name: ObjectName) -> bool:
         """Whether the object is in the spool: not settled, its only sure copy."""
         return os.path.exists(self.path(name))
 
+    def is_here(self, name: ObjectName) -> bool:
+        """Whether the object is in spool or cache."""
+        return self.copies.size(name) > 0 or self.has(name)
+
     def open_local(self, name: ObjectName) -> int | None:
         """Return a descriptor to read an object of spool or cache, None when it is in neither.
 
-        The caller closes it. It stays good when the object is settled or removed meanwhile.
+        For close(), not os.close(). It stays good when the object is settled or removed meanwhile.
         """
-        for path in (self.path(name), self._cache_path(name)):
+        for path in (self.path(name), self.copies.path(name)):
             try:
                 fd = self.disk.open(path)
             except FileNotFoundError:
                 continue
-            with self._lock:
-                self._cached.used(name)
-                self._small.used(name)
+            self.copies.opened(name, fd)
             return fd
         return None
+
+    def close(self, fd: int) -> None:
+        """Close a descriptor of open_local()."""
+        self.copies.closed(fd)
+        self.disk.close(fd)
 
     def pread(self, name: ObjectName, offset: int, size: int) -> bytes:
         """Return stored bytes of a local object, short at its end. Raises FileNotFoundError."""
@@ -192,7 +187,7 @@ class Spool:
         try:
             return os.pread(fd, size, offset)
         finally:
-            self.disk.close(fd)
+            self.close(fd)
 
     def verify(self, part: Part, number: int) -> None:
         """Open every chunk and the trailer of a local object.
@@ -208,7 +203,7 @@ class Spool:
                 raise Integrity(f"Object {part.name.hex()} has {size} bytes, not {part.stored}.")
             verify_part(self._ring, part, number, lambda at, n: os.pread(fd, n, at))
         finally:
-            self.disk.close(fd)
+            self.close(fd)
 
     def sizes(self) -> dict[ObjectName, int]:
         """Return the stored size of every object in the spool. Reads its folders."""
@@ -225,25 +220,11 @@ class Spool:
 
     def remove_cached(self, name: ObjectName) -> None:
         """Remove the copy in the cache, if there is one."""
-        with self._lock:
-            self._cached.remove(name)
-            self._small.remove(name)
-        self.disk.unlink(self._cache_path(name))
+        self.copies.remove(name)
 
     def shrink(self, limit: int | None = None) -> None:
-        """Let copies in the cache go until there are ``limit`` bytes (default: as many as may be).
-
-        Of small ones, which parting() tells, SMALL bytes stay besides.
-        """
-        limit = self._cache_limit if limit is None else limit
-        while (name := self._oldest(self._cached, limit)) is not None:
-            if self._is_small(name):
-                with self._lock:
-                    self._small.add(name, self._cached.remove(name))
-            else:
-                self.remove_cached(name)
-        while (name := self._oldest(self._small, SMALL)) is not None:
-            self.remove_cached(name)
+        """Let copies in the cache go (Copies.shrink)."""
+        self.copies.shrink(limit)
 
     def remove_later(self, name: ObjectName) -> None:
         """Remove an object once the lines that are in the journal now are on stable storage.
@@ -311,80 +292,23 @@ class Spool:
             with self._lock:
                 self._folders_dirty.add(path.parent)
 
-    def _cache_path(self, name: ObjectName) -> Path:
-        return _place(self.cache, name)
-
     def _move_to_cache(self, name: ObjectName) -> None:
-        old, new = self.path(name), self._cache_path(name)
+        old, new = self.path(name), self.copies.path(name)
         try:
             size = os.stat(old).st_size
         except FileNotFoundError:
             return
         self._make_folder(new.parent)
         self.disk.rename(old, new)
-        self._remember(name, size)
-
-    def _remember(self, name: ObjectName, size: int) -> None:
-        with self._lock:
-            self._small.remove(name)
-            self._cached.add(name, size)
-        self.shrink()
-
-    def _oldest(self, kept: Lru, limit: int) -> ObjectName | None:
-        with self._lock:
-            return kept.oldest() if kept.bytes > limit else None
-
-    def _is_small(self, name: ObjectName) -> bool:
-        try:
-            fd = self.disk.open(self._cache_path(name))
-        except OSError:
-            return False
-        try:
-            return self.parting(name, fd)
-        finally:
-            self.disk.close(fd)
-
-    def _load_cache(self) -> None:
-        found = []
-        for folder in _folders(self.cache):
-            for entry in os.scandir(folder):
-                name = _name(folder.name, entry.name)
-                if name is None:
-                    self.disk.unlink(Path(entry.path))  # a copy that a crash interrupted
-                else:
-                    stat = entry.stat()
-                    found.append((stat.st_atime_ns, name, stat.st_size))
-        for _, name, size in sorted(found):
-            self._cached.add(name, size)
-
-
-def _place(folder: Path, name: ObjectName) -> Path:
-    text = name.hex()
-    return folder / f"{text[:2]}/{text[2:]}"
-
-
-def _folders(folder: Path) -> Iterator[Path]:
-    for entry in os.scandir(folder):
-        if len(entry.name) == 2 and entry.is_dir(follow_symlinks=False):
-            yield Path(entry.path)
+        self.copies.add(name, size)
 
 
 def _objects(folder: Path) -> Iterator[tuple[ObjectName, int]]:
-    for inner in _folders(folder):
+    for inner in folders(folder):
         for entry in os.scandir(inner):
-            name = _name(inner.name, entry.name)
+            name = name_of(inner.name, entry.name)
             if name is not None:
                 yield name, entry.stat().st_size
-
-
-def _name(folder: str, rest: str) -> ObjectName | None:
-    if len(rest) != 30:
-        return None
-    try:
-        name = bytes.fromhex(folder + rest)
-    except ValueError:
-        return None
-    return ObjectName(name) if name.hex() == folder + rest else None
 
 
 def _space(folder: Path) -> tuple[int, int]:

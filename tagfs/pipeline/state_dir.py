@@ -33,6 +33,8 @@ class StateDir:
         self.heads = root / "heads"
         self.login = root / "login"
         self.paused = root / "paused"
+        self.cache_size = root / "cache-size"
+        self.pins = root / "pins"
         self.journal = root / "journal"
         self.spool = root / "spool"
         self.scratch = root / "scratch"
@@ -68,6 +70,17 @@ class StateDir:
     def write_settings(self, settings: Settings) -> None:
         """Write the settings; their presence says that the vault is complete."""
         write_file(self.settings_file, json.dumps(asdict(settings)).encode())
+
+    def cache_limit(self, default: int) -> int:
+        """Return how many bytes the cache may have: what remember_cache_limit() was told last."""
+        try:
+            return int(self.cache_size.read_bytes()[:20])
+        except (OSError, ValueError):
+            return default
+
+    def remember_cache_limit(self, size: int) -> None:
+        """Let the cache have ``size`` bytes from the next opening on."""
+        write_file(self.cache_size, b"%d" % size)
 
     def lock(self) -> int:
         """Take the directory for this process until it ends; returns the descriptor.

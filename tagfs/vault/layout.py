@@ -34,6 +34,7 @@ KIND_CERTIFICATE: Final = 4
 KIND_DEVICE_FILE: Final = 5
 KIND_MEMORY: Final = 6
 KIND_LOGIN: Final = 7
+KIND_PINS: Final = 8
 
 STEP: Final = CHUNK + TAG
 """Bytes from one sealed chunk to the next."""

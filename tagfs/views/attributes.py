@@ -27,6 +27,8 @@ from tagfs.views.tag_list import TagList
 TAGS = b"user.xdg.tags"
 RATING = b"user.baloo.rating"
 FACTS = b"user.tagfs."
+WHEREABOUTS = frozenset({b"state", b"pinned", b"local"})
+"""Behind FACTS: where a file's bytes are."""
 TAG = b"tag."
 """Behind FACTS: what is known of one tag, ``user.tagfs.tag.dog``."""
 
@@ -41,12 +43,12 @@ class Attributes:
         state: State,
         tag_named: Callable[[str], tuple[TagId, list[Op]]],
         record: Callable[[FileId], FileRecord],
-        standing: Callable[[FileRecord], str],
+        whereabouts: Callable[[FileRecord, bytes], str | None],
     ) -> None:
-        """``standing`` says where a file's bytes are: ``new``, ``sealed`` or ``stored``."""
+        """``whereabouts`` says what the facts WHEREABOUTS of a file are."""
         self._state = state
         self._record = record
-        self._standing = standing
+        self._whereabouts = whereabouts
         self._tags = TagList(state, tag_named)
 
     def get(self, node: Node, name: bytes) -> bytes | None:
@@ -127,8 +129,8 @@ class Attributes:
     def _fact(self, file: FileRecord, name: bytes) -> str | None:
         if name == b"id":
             return _subject(file).hex()
-        if name == b"state":
-            return self._standing(file)
+        if name in WHEREABOUTS:
+            return self._whereabouts(file, name)
         photo = self._state.photos.get(_subject(file))
         if name.startswith(TAG):
             return self._said(file, photo, name[len(TAG) :].decode("utf-8", "surrogateescape"))

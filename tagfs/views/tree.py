@@ -15,6 +15,7 @@ from tagfs.errors import FileError, not_permitted
 from tagfs.model import UNFILED, FileId, FolderId, UnitId, random_id
 from tagfs.pipeline.gallery import Gallery
 from tagfs.pipeline.open_file import FileHandle
+from tagfs.pipeline.whereabouts import fact
 from tagfs.vault.ops import AddEntry, Field, Op
 from tagfs.views import acts
 from tagfs.views.attributes import Attributes
@@ -102,7 +103,7 @@ class Tree:
         postings = self._state.photos.postings
         self._bulks = Bulks(lambda: postings.count(ALL), self._ledger.event, monotonic)
         attributes = Attributes(
-            self._state, self._ledger.tag_named, self._inodes.record, gallery.standing
+            self._state, self._ledger.tag_named, self._inodes.record, partial(fact, gallery)
         )
         self.marks = Marks(attributes, self._inodes, self._land, self._commit, self._traces)
         self.refused = Refusals(self._ledger.event, self._ledger.events).refused

@@ -69,7 +69,7 @@ def test_the_least_recently_used_copies_go_when_the_cache_is_full(tmp_path):
     for part in parts[:3]:
         spool.settle(part.name)
     spool.do_later(spool.take_later())
-    os.close(spool.open_local(parts[0].name))  # used again: the second is the oldest now
+    spool.close(spool.open_local(parts[0].name))  # used again: the second is the oldest now
     spool.settle(parts[3].name)
     spool.do_later(spool.take_later())
     here = [p for p in parts if Spool(tmp_path / "spool", RING).open_local(p.name) is not None]
@@ -101,7 +101,7 @@ def test_a_descriptor_outlives_settling_and_removal(tmp_path):
     spool.do_later(spool.take_later())
     spool.remove_cached(part.name)
     assert os.pread(fd, 10**6, 0) == raw
-    os.close(fd)
+    spool.close(fd)
 
 
 def test_the_reserve_is_left_to_others_and_writing_goes_on_when_there_is_room(tmp_path):
