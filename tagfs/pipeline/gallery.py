@@ -34,6 +34,7 @@ from tagfs.pipeline.recovery import make_durable
 from tagfs.pipeline.rescanning import Job, Rescan
 from tagfs.pipeline.resealing import reseal
 from tagfs.pipeline.retention import expire
+from tagfs.pipeline.rollback import RollbackWatch
 from tagfs.pipeline.scratch import Scratches
 from tagfs.pipeline.spool import Spool
 from tagfs.pipeline.thumbnails import Draws, Thumbnails
@@ -136,6 +137,7 @@ class Gallery:
             self.sync,
             remember,
         )
+        self.rollback = RollbackWatch(vault, self.event)
         self.undoing = Undoing(ledger, self.files.is_open)
         self.edits = Edits(ledger, self.files.is_unsaved)
         self.looker = Looker(
@@ -200,6 +202,7 @@ class Gallery:
             nursery.start_soon(self.uploader.run)
             nursery.start_soon(self.pins.run)
             nursery.start_soon(self._watch_space)
+            nursery.start_soon(self.rollback.look)
             nursery.start_soon(self._expire_often)
             for number in self._unseen_numbers():
                 shown = self.state.photos.names.shown(number)
@@ -325,7 +328,7 @@ class Gallery:
             upload=progress,
             unreadable=postings.count(UNREADABLE),
             remote=self.store.where,
-            remote_state=progress.failure or "ok",
+            remote_state=progress.failure or self.rollback.problem or "ok",
             recogniser=self._recogniser.pack if self._recogniser else self._no_recogniser,
             rescan=self.rescan.job,
             cache=self.pins.as_json(),

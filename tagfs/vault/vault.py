@@ -355,12 +355,13 @@ class Vault:
 
     async def check(self) -> list[Alarm]:
         """Compare the heads that were seen with what is on the remote; empty when all is well."""
+        heads = dict(self.memory.heads)  # others go on publishing meanwhile
         found: dict[DeviceId, list[Head]] = {}
-        for device, seen in self.memory.heads.items():
+        for device, seen in heads.items():
             at = await self._head_at(device, seen.seq)
             last = at or await self._last_before(device, seen.seq)
             found[device] = [last] if last else []
-        return chains.compare(self.memory.heads, found)
+        return chains.compare(heads, found)
 
     async def segment(self, device: DeviceId, seq: int) -> Segment | None:
         """Return one segment, its signature verified and its place in the chain not."""
