@@ -42,9 +42,17 @@ class Moves:
         self._keeps = keeps
 
     def check_writing(self, file: FileRecord) -> None:
-        """Refuse to write to what was deleted: nobody would see the bytes in the trash again."""
-        if file.trashed is not None and not file.live:
-            raise not_permitted("What is in the trash cannot be written to; move it out first.")
+        """Refuse to write to what was deleted: nobody would see the bytes in the trash again.
+
+        Of a name that was another file's when it was looked up the kernel is told that it is
+        stale, and it looks it up once more.
+        """
+        if file.trashed is None or file.live:
+            return
+        door = self._traces.door(file.id)
+        if door is None or door.where != Spot("trash"):
+            raise FileError(errno.ESTALE)
+        raise not_permitted("What is in the trash cannot be written to; move it out first.")
 
     def take(self, file: FileRecord, where: Directory, name: bytes) -> list[Op]:
         """Remove a file from a place."""

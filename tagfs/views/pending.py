@@ -57,7 +57,20 @@ class _Asked:
 
     file: FileId
     until: float
+    door: Door | None  # the name, as far as the kernel asked for it
     pending: Pending | None = None
+
+    def again(self, door: Door) -> bool:
+        """Whether this is the name that is being looked up again.
+
+        It may be another file's by now. Of an own folder the kernel may not have asked before.
+        """
+        if self.pending is not None or self.file == door.file:
+            return self.file == door.file
+        if isinstance(door.where, OwnFolder):
+            return True
+        old = self.door
+        return old is not None and (old.where, old.name) == (door.where, door.name)
 
 
 class Pendings:
@@ -141,7 +154,9 @@ class Pendings:
         if asked is not None and asked.until < self._monotonic():
             self._asked.pop(self._traces.caller)
             asked = None
-        if asked is not None and asked.file == door.file and isinstance(door.where, Spot):
+        if asked is not None and asked.again(door):
+            asked.file = door.file
+        if asked is not None and asked.file == door.file and self._makes_way(door):
             try:
                 asked.pending = self._begin(door)
             except FileError:
@@ -152,6 +167,13 @@ class Pendings:
             self._asked.pop(self._traces.caller)
         self._traces.looked_up(door)
         return door.file
+
+    def _makes_way(self, door: Door) -> bool:
+        """Whether emptying a file by this name leaves it as it is and makes another."""
+        file = self._state.file(door.file) or self.record(door.file)
+        return isinstance(door.where, Spot) and (
+            file is None or door.file in self._by_file or self._overwriting.gives_way(file)
+        )
 
     # -- opening -----------------------------------------------------------------------------
 
@@ -173,7 +195,10 @@ class Pendings:
         if emptied:
             if not kept or (asked is not None and asked.file == file.id):
                 return None  # nothing to be kept, or looked up in an own folder, or by no name
-            self._asked.set(self._traces.caller, _Asked(file.id, self._monotonic() + LOOK_AGAIN))
+            self._asked.set(
+                self._traces.caller,
+                _Asked(file.id, self._monotonic() + LOOK_AGAIN, self._traces.door(file.id)),
+            )
             raise FileError(errno.ESTALE)
         door = self._traces.door(file.id)
         if door is None or isinstance(door.where, OwnFolder):
