@@ -41,19 +41,6 @@ class Moves:
         self._check_free = check_free
         self._keeps = keeps
 
-    def check_writing(self, file: FileRecord) -> None:
-        """Refuse to write to what was deleted: nobody would see the bytes in the trash again.
-
-        Of a name that was another file's when it was looked up the kernel is told that it is
-        stale, and it looks it up once more.
-        """
-        if file.trashed is None or file.live:
-            return
-        door = self._traces.door(file.id)
-        if door is None or door.where != Spot("trash"):
-            raise FileError(errno.ESTALE)
-        raise not_permitted("What is in the trash cannot be written to; move it out first.")
-
     def take(self, file: FileRecord, where: Directory, name: bytes) -> list[Op]:
         """Remove a file from a place."""
         if isinstance(where, OwnFolder):
@@ -155,8 +142,11 @@ class Moves:
         return [*away.back, *self._overwriting.instead(old, file, where)]
 
     def moved(self, file: FileId, source: Directory, name: bytes, target: Directory) -> None:
-        """Remember that a program took a name from a file, and may write another under it."""
-        if source == target:
+        """Remember that a program took a name from a file, and may write another under it.
+
+        But for a file that it has just made: it uses one temporary name again and again.
+        """
+        if source == target and not self._traces.made_by_caller(file):
             self._traces.took(Away(Door(file, source, name)))
 
     def counted(self, file: FileRecord, where: Directory, name: bytes) -> str | None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from tagfs.catalog.folders import FILE
 from tagfs.catalog.records import FileRecord
-from tagfs.errors import FileError
+from tagfs.errors import FileError, not_permitted
 from tagfs.model import UNFILED, Clock, Content, DeviceId, FileId, Stamp, random_id
 from tagfs.pipeline.files import Files
 from tagfs.pipeline.ledger import Ledger
@@ -184,6 +184,9 @@ class Pendings:
         is to be looked up again, and what the view says to a new file.
         """
         asked = self._asked.pop(self._traces.caller)
+        if file.trashed is not None and not file.live:
+            self._opening_deleted(file.id, asked)
+            return None
         pending = self._by_file.get(file.id)
         if pending is not None and self._lasts(pending):
             self._found[pending.where, pending.name] = pending
@@ -195,16 +198,31 @@ class Pendings:
         if emptied:
             if not kept or (asked is not None and asked.file == file.id):
                 return None  # nothing to be kept, or looked up in an own folder, or by no name
-            self._asked.set(
-                self._traces.caller,
-                _Asked(file.id, self._monotonic() + LOOK_AGAIN, self._traces.door(file.id)),
-            )
+            self._ask(file.id)
             raise FileError(errno.ESTALE)
         door = self._traces.door(file.id)
         if door is None or isinstance(door.where, OwnFolder):
             return None
         self._edited.set((door.where, door.name), (file.id, self._monotonic() + EDITED))
         return door.name
+
+    def _opening_deleted(self, file: FileId, asked: _Asked | None) -> None:
+        """Refuse to write to what is in the trash: nobody would see the bytes there again.
+
+        When it had another name as it was looked up, the name is to be looked up again. If it is
+        deleted once more in between, what is written is nobody's, as on any file system.
+        """
+        door = self._traces.door(file)
+        if door is not None and door.where == Spot("trash"):
+            raise not_permitted("What is in the trash cannot be written to; move it out first.")
+        if asked is None:
+            self._ask(file)
+            raise FileError(errno.ESTALE)
+
+    def _ask(self, file: FileId) -> None:
+        """Have the caller look the name of a file up again."""
+        until, door = self._monotonic() + LOOK_AGAIN, self._traces.door(file)
+        self._asked.set(self._traces.caller, _Asked(file, until, door))
 
     def opened(self, file: FileId) -> Callable[[], None] | None:
         """Somebody has a file open now. Returns what is to be called when it is let go."""

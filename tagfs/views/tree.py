@@ -341,7 +341,6 @@ class Tree:
     async def _open(self, record: FileRecord, writing: bool, emptying: bool) -> FileHandle:
         seen_as = None
         if writing:
-            self._moves.check_writing(record)
             seen_as = self._pendings.opening(record, emptying)
         return await self._files.open_file(record, writing, emptying, self._act(), seen_as)
 
