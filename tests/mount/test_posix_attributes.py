@@ -314,6 +314,8 @@ def test_emptying_an_empty_file_changes_nothing(vault: Server) -> None:
     path = vault.path / "empty"
     path.touch()
     assert changes(path, lambda: open(path, "wb").close()) == set()
+    path.write_bytes(b"three")
+    assert changes(path, lambda: os.truncate(path, 5)) == set()
 
 
 def test_a_file_without_a_name_cannot_be_made(vault: Server) -> None:

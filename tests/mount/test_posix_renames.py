@@ -200,7 +200,7 @@ class Player:
             (f"append {p}", lambda f: append(f / p, data)),
             (f"patch {p} at {number}", lambda f: patch(f / p, number, data)),
             (f"truncate {p} {number}", lambda f: os.truncate(f / p, number)),
-            (f"empty {p}", lambda f: os.truncate(f / p, 0)),
+            (f"empty {p}", lambda f: empty(f / p)),
             (f"unlink {p}", lambda f: os.unlink(f / p)),
             (f"rmdir {p}", lambda f: os.rmdir(f / p)),
             (f"mkdir {p}", lambda f: os.mkdir(f / p)),
@@ -223,6 +223,11 @@ class Player:
 def append(path: Path, data: bytes) -> None:
     with open(path, "ab") as file:
         file.write(data)
+
+
+def empty(path: Path) -> None:
+    if path.stat().st_size:  # else some file systems change the times and others do not
+        os.truncate(path, 0)
 
 
 def patch(path: Path, at: int, data: bytes) -> None:
