@@ -17,6 +17,7 @@ import trio
 from tagfs.crypto.chunked import TAG
 from tagfs.errors import FileError, Integrity, NotFound, RemoteError
 from tagfs.model import CHUNK, PART, Content, Part
+from tagfs.pipeline.absent import MOST, Absent, Spawn
 from tagfs.pipeline.buffers import BufferPool
 from tagfs.pipeline.disk import Buffer
 from tagfs.pipeline.heads import Heads
@@ -39,8 +40,6 @@ from tagfs.vault.objects import (
 
 WINDOW = 1024 * 1024
 """Bytes that are opened at once when a content is read in order."""
-REMOTE_WINDOW = 4 * WINDOW
-"""Bytes that are fetched at once in the long run of a sequential read."""
 _STEP = CHUNK + TAG
 
 log = logging.getLogger(__name__)
@@ -66,7 +65,9 @@ class Contents:
         self.ring = ring
         self.small = BufferPool(CHUNK, 32)
         self.large = BufferPool(WINDOW, 16)
-        self.pace = Pace(REMOTE_WINDOW)
+        self.spawn: Spawn | None = None
+        """Starts what is fetched ahead in the background; None: nothing is."""
+        self.pace = Pace(MOST)
         self.stored = memoryview(bytearray(WINDOW // CHUNK * _STEP))
         """For sealed bytes between one pread and its decryption, which nothing interrupts."""
 
@@ -178,7 +179,7 @@ class Contents:
 
 
 class ContentReader:
-    """Reads one content for one open file. Keeps a descriptor and up to 4 MiB until closed."""
+    """Reads one content for one open file. Keeps a descriptor and up to 8 MiB until closed."""
 
     def __init__(self, contents: Contents, content: Content, size: int) -> None:
         """Read the first ``size`` bytes of ``content``, which is all of it but for some bases.
@@ -194,7 +195,7 @@ class ContentReader:
         self._start = 0
         self._stop = 0
         self._next = -1  # where a sequential reader goes on
-        self._ahead = WINDOW
+        self._absent = Absent(contents, content, size, damaged)
         self._index = -1  # the part that is open
         self._fd: int | None = None
         self._part: PartReader | None = None
@@ -244,6 +245,7 @@ class ContentReader:
         if offset >= end:
             return b""
         sequential = offset == self._next
+        self._next = end  # so that who asks for what follows meanwhile is seen to go on
         at, pieces = offset, list[memoryview]()
         while at < end:
             start, view = self._held(at)
@@ -254,7 +256,6 @@ class ContentReader:
             upto = min(end, start + len(view))
             pieces.append(view[at - start : upto - start])
             at = upto
-        self._next = end
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def close(self) -> None:
@@ -265,6 +266,7 @@ class ContentReader:
         self._index = -1
         self._window = memoryview(b"")
         self._start = self._stop = 0
+        self._absent.forget()
 
     def __del__(self) -> None:
         if getattr(self, "_fd", None) is not None:
@@ -305,28 +307,11 @@ class ContentReader:
 
     async def _get(self, at: int, end: int, sequential: bool) -> tuple[int, memoryview]:
         """Fetch the chunks from ``at`` on from the remote and open them."""
-        index, inside = divmod(at, PART)
-        part = self.content.parts[index]
-        begin = inside - inside % CHUNK
-        if sequential:
-            upto = max(begin + self._ahead, _up(end - index * PART))
-            self._ahead = min(2 * self._ahead, REMOTE_WINDOW)
-        else:
-            upto = _up(end - index * PART)
-            self._ahead = WINDOW
-        upto = min(upto, begin + self._contents.pace.at_once, part.size, self.size - index * PART)
-        try:
-            reader = PartReader(self._contents.ring, part, index)
-            stored_offset, length, first = reader.span(begin, upto - begin)
-            stored = await self._contents.get(part, stored_offset, length)
-            view = memoryview(bytearray(upto - begin))
-            reader.open_into(stored, first, begin, view)
-        except Integrity as e:
-            raise damaged(e) from None
+        start, view = await self._absent.window(at, end, sequential)
         heads = self._contents.heads
-        if heads is not None and index * PART + begin == 0 and self.content.id != UNRECORDED:
+        if heads is not None and start == 0 and self.content.id != UNRECORDED:
             heads.keep(self.content, view)
-        return self._show(index * PART + begin, view)
+        return self._show(start, view)
 
     def _load_head(self, at: int) -> tuple[int, memoryview] | None:
         """Open the head that is kept of an absent content, when ``at`` is in it."""

@@ -194,6 +194,7 @@ class Gallery:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run the tasks until cancelled."""
         async with trio.open_nursery() as nursery:
+            self.contents.spawn = nursery.start_soon
             nursery.start_soon(self._sync_often)
             nursery.start_soon(self._reseal_drafts)
             nursery.start_soon(self.looker.run)

@@ -15,7 +15,8 @@ import trio.testing
 from tagfs.errors import FileError
 from tagfs.model import CHUNK
 from tagfs.mount.patience import Patience
-from tagfs.pipeline.contents import REMOTE_WINDOW, ContentReader, Contents
+from tagfs.pipeline.absent import MOST
+from tagfs.pipeline.contents import ContentReader, Contents
 from tagfs.pipeline.disk import REAL
 from tagfs.pipeline.pace import MOMENT, Pace
 from tagfs.pipeline.scratch import Scratches
@@ -140,7 +141,7 @@ def test_a_quick_line_is_asked_for_much_at_once_and_a_slow_one_for_little(tmp_pa
 @pytest.mark.parametrize(
     ("size", "seconds", "then"),
     [
-        (CHUNK, 0.0, REMOTE_WINDOW),
+        (CHUNK, 0.0, MOST),
         (CHUNK, MOMENT, CHUNK),
         (100, 1.0, CHUNK),  # a short answer of a far remote: nothing is known yet
         (4 * CHUNK, 1.0, 8 * CHUNK),
@@ -149,17 +150,17 @@ def test_a_quick_line_is_asked_for_much_at_once_and_a_slow_one_for_little(tmp_pa
 def test_as_much_is_asked_for_as_came_in_within_a_moment(
     size: int, seconds: float, then: int
 ) -> None:
-    pace = Pace(REMOTE_WINDOW)
+    pace = Pace(MOST)
     pace.came(size, seconds)
     assert pace.at_once == then
 
 
 def test_an_answer_that_took_long_or_failed_makes_the_next_question_smaller() -> None:
-    pace = Pace(REMOTE_WINDOW)
-    pace.came(REMOTE_WINDOW, 1.0)
+    pace = Pace(MOST)
+    pace.came(MOST, 1.0)
     pace.came(100, 0.5)
-    assert pace.at_once == REMOTE_WINDOW  # a small question says nothing about a large one
-    pace.came(REMOTE_WINDOW, 16.0)
-    assert pace.at_once == REMOTE_WINDOW // 8
+    assert pace.at_once == MOST  # a small question says nothing about a large one
+    pace.came(MOST, 16.0)
+    assert pace.at_once == MOST // 8
     pace.failed()
     assert pace.at_once == CHUNK

@@ -152,6 +152,154 @@ def test_reading_on_and_on_fetches_more_at_a_time(here):
     assert len(here.store.asked) <= 4
 
 
+class Gated(CountingStore):
+    """Answers no question before it may."""
+
+    def __init__(self):
+        super().__init__()
+        self.may = trio.Event()
+
+    async def get(self, name, offset=0, size=None):
+        data = await super().get(name, offset, size)
+        await self.may.wait()
+        return data
+
+
+def in_background(test):
+    async def main():
+        async with trio.open_nursery() as nursery:
+            await test(nursery)
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+
+
+LONG = random.Random(9).randbytes(20 * WINDOW + 777)
+
+
+def test_what_a_sequential_reader_asks_for_next_is_fetched_while_it_looks_at_what_it_has(here):
+    content = here.seal(LONG)
+    here.away(content)
+    reader = here.contents.reader(content)
+
+    async def test(nursery):
+        here.contents.spawn = nursery.start_soon
+        waited = 0
+        for at in range(0, len(LONG), CHUNK):
+            now = reader.read_now(at, CHUNK)
+            if now is None:
+                asked = len(here.store.asked)
+                now = await reader.read(at, CHUNK)
+                waited += at > 8 * WINDOW and len(here.store.asked) > asked
+            assert now == LONG[at : at + CHUNK]
+            await trio.testing.wait_all_tasks_blocked()
+        assert waited == 0
+
+    in_background(test)
+    offsets = [offset for offset, _ in here.store.asked]
+    assert len(set(offsets)) == len(offsets)
+    assert sum(size for _, size in here.store.asked) < len(LONG) * 1.01 + CHUNK
+
+
+def test_a_reader_that_jumps_about_has_nothing_fetched_ahead(here):
+    content = here.seal(LONG)
+    here.away(content)
+    reader = here.contents.reader(content)
+
+    async def test(nursery):
+        here.contents.spawn = nursery.start_soon
+        for at in (0, 7, 3, 15, 1):
+            await reader.read(at * WINDOW, 100)
+            await trio.testing.wait_all_tasks_blocked()
+
+    in_background(test)
+    assert [size for _, size in here.store.asked] == [CHUNK + 16] * 5
+
+
+def test_what_is_on_its_way_is_not_asked_for_again(tmp_path):
+    here = Here(tmp_path, Gated())
+    content = here.seal(LONG)
+    here.away(content)
+    reader = here.contents.reader(content)
+    got = {}
+
+    async def read(at):
+        got[at] = bytes(await reader.read(at, CHUNK))
+
+    async def test(nursery):
+        here.store.may.set()
+        await read(0)  # learns that the line is quick
+        here.store.may = trio.Event()
+        async with trio.open_nursery() as readers:
+            for at in range(CHUNK, 5 * CHUNK, CHUNK):
+                readers.start_soon(read, at)
+                await trio.testing.wait_all_tasks_blocked()
+            asked = len(here.store.asked)
+            here.store.may.set()
+        assert asked == 2
+
+    in_background(test)
+    assert got == {at: LONG[at : at + CHUNK] for at in range(0, 5 * CHUNK, CHUNK)}
+
+
+def test_who_waits_for_what_somebody_else_gave_up_asks_for_it(tmp_path):
+    here = Here(tmp_path, Gated())
+    content = here.seal(LONG)
+    here.away(content)
+    reader = here.contents.reader(content)
+    given_up = trio.CancelScope()
+    got = []
+
+    async def first():
+        with given_up:
+            await reader.read(0, CHUNK)
+
+    async def second():
+        got.append(bytes(await reader.read(10, 100)))
+
+    async def test(nursery):
+        async with trio.open_nursery() as readers:
+            readers.start_soon(first)
+            await trio.testing.wait_all_tasks_blocked()
+            readers.start_soon(second)
+            await trio.testing.wait_all_tasks_blocked()
+            given_up.cancel()
+            await trio.testing.wait_all_tasks_blocked()
+            here.store.may.set()
+
+    in_background(test)
+    assert got == [LONG[10:110]]
+    assert len(here.store.asked) == 2
+
+
+def test_what_cannot_be_fetched_ahead_is_told_to_who_comes_there(here):
+    content = here.seal(LONG)
+    here.away(content)
+    reader = here.contents.reader(content)
+
+    async def test(nursery):
+        here.contents.spawn = nursery.start_soon
+        at = 0
+        while True:
+            if reader.read_now(at, CHUNK) is None:
+                if len(here.store.asked) == 3:
+                    here.store.objects.clear()  # what is fetched ahead from now on is gone
+                    break
+                await reader.read(at, CHUNK)
+            at += CHUNK
+
+        async def go_on():
+            for further in range(at, len(LONG), CHUNK):
+                await reader.read(further, CHUNK)
+                await trio.testing.wait_all_tasks_blocked()
+
+        with pytest.raises(FileError) as refused:
+            await go_on()
+        assert refused.value.errno == errno.EIO
+
+    in_background(test)
+
+
 def test_two_tasks_may_read_one_absent_content_at_a_time(here):
     content = here.seal(DATA)
     here.away(content)
