@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import cast
 
 import click
@@ -19,20 +20,51 @@ from tagfs.mount.messages import Call
 @click.command()
 @common()
 @click.option(
+    "--from", "second", metavar="URL", help="A second copy of the vault, dir:///path, to take from."
+)
+@click.option(
     "--from-objects", is_flag=True, help="Bring back what no journal names, by the objects alone."
 )
-def repair(request: Request, from_objects: bool) -> None:
-    """Bring back photos whose journals are lost or damaged; on a new machine, after `tagfs join`.
+def repair(request: Request, second: str | None, from_objects: bool) -> None:
+    """Put back what the vault has lost, from this machine or from a second copy of the vault.
 
-    Every object of the vault says which photo it belongs to. What no journal names is read,
-    verified and listed in a folder Recovered-DATE under the name and time that it was copied in
-    with; folders and tags are gone with the journals, and photos are looked at anew. Nothing is
-    ever deleted, and what is there already is left alone: the command can be repeated. Status 8
-    when some photos are not whole; they are named.
+    Every object that should be in the vault is asked for. One that is missing is put back when
+    spool, cache or the second copy have it whole; the second copy gives missing journal segments
+    too. What is there is never changed, damaged or not: `tagfs verify` names it.
+
+    With --from-objects photos come back whose journals are lost or damaged; on a new machine,
+    after `tagfs join`. Every object of the vault says which photo it belongs to. What no journal
+    names is read, verified and listed in a folder Recovered-DATE under the name and time that it
+    was copied in with; folders and tags are gone with the journals, and photos are looked at
+    anew.
+
+    Nothing is ever deleted, and the command can be repeated. Status 8 when something did not
+    come back; it is named.
     """
-    if not from_objects:
-        raise Usage("Say what to repair from: `tagfs repair --from-objects`.")
+    if second is not None and from_objects:
+        raise Usage("--from and --from-objects exclude each other.")
     state = request.vault or paths.default_state()
+    if from_objects:
+        _from_objects(request, state)
+        return
+    call = Call("repair", {"from": second})
+    with bar("repairing", request.chatty) as progress:
+        told = cast(
+            Mapping[str, object],
+            ask(state, call, lambda: passphrase.known(request.source), progress),
+        )
+    if request.json:
+        request.answer(told, "")
+    segments = f" and {count(told['segments'], 'journal segment')}" if told["segments"] else ""
+    request.say(
+        f"Of {count(told['objects'], 'object')} {told['put']} were missing and are back{segments}."
+    )
+    failed = [str(item) for item in cast(Sequence[object], told["failed"])]
+    if failed:
+        raise Unfinished(f"{len(failed)} could not be repaired:", tuple(failed))
+
+
+def _from_objects(request: Request, state: Path) -> None:
     with bar("recovering", request.chatty) as progress:
         told = cast(
             Mapping[str, object],

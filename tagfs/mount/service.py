@@ -18,9 +18,11 @@ from tagfs.pipeline.gallery import Gallery
 from tagfs.pipeline.importing import import_paths
 from tagfs.pipeline.inner_checkup import look_inside
 from tagfs.pipeline.opening import open_gallery
+from tagfs.pipeline.putting_back import put_back
 from tagfs.pipeline.state_dir import StateDir, write_file
 from tagfs.recognise.packs import PackMissing
 from tagfs.recognise.recogniser import Recogniser, recogniser
+from tagfs.remote.url import open_store
 from tagfs.vault.slots import Passphrase, Secret
 from tagfs.views import exports
 from tagfs.views.search import search
@@ -54,6 +56,7 @@ class Service:
             "pause": self._pause,
             "resume": self._resume,
             "from-objects": self._from_objects,
+            "repair": self._repair,
             "pin": partial(self._keep, keeping.pin),
             "unpin": partial(self._keep, keeping.unpin),
             "offload": partial(self._keep, keeping.let_go),
@@ -92,6 +95,15 @@ class Service:
 
     async def _from_objects(self, call: Call, progress: Progress) -> object:
         return (await recover_from_objects(self.gallery, progress)).as_json()
+
+    async def _repair(self, call: Call, progress: Progress) -> object:
+        url = call.maybe_text("from")
+        second = None if url is None else open_store(url, create=False)
+        try:
+            return (await put_back(self.gallery, second, progress)).as_json()
+        finally:
+            if second is not None:
+                await second.close()
 
     async def _doctor(self, call: Call, progress: Progress) -> object:
         return [finding.as_json() for finding in await look_inside(self.gallery)]

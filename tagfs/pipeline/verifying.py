@@ -98,7 +98,7 @@ async def _content(
         report.objects += 1
         problem = await _part(vault, store, number, part, sample, report, choose)
         if problem is not None:
-            report.problems.append(problem + _whose(state, content))
+            report.problems.append(problem + whose(state, content))
 
 
 async def _part(
@@ -129,7 +129,7 @@ async def _part(
     return None
 
 
-def _whose(state: State, content: Content) -> str:
+def whose(state: State, content: Content) -> str:
     """Say which file an object belongs to, where one is listed."""
     photo = state.photos.get(content.id)
     for ident in photo.files if photo else ():

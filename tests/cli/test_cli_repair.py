@@ -75,7 +75,31 @@ def test_an_empty_remote_is_said_to_be_empty_and_nothing_is_forgotten(
     assert StateDir(vault).exists()
 
 
-def test_repair_asks_what_from(tagfs: Tagfs, vault: Path, passphrase: Path) -> None:
-    told = tagfs("repair", "--vault", vault, "--passphrase-file", passphrase)
-    assert told.status == 2
-    assert "--from-objects" in told.err
+def test_a_missing_object_is_put_back_from_here_or_from_a_second_copy(
+    tagfs: Tagfs, vault: Path, passphrase: Path, pictures: Path, home: Path
+) -> None:
+    common = ("--vault", vault, "--passphrase-file", passphrase)
+    tagfs("import", pictures, *common)
+    tagfs("wait", *common)
+    shutil.copytree(home / "remote", home / "copy")
+    for path in (home / "remote" / "o").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    told = tagfs("repair", *common)
+    assert told.status == 0, told.err
+    assert "are back" in told.out
+    assert tagfs("verify", "--all", *common).status == 0
+    shutil.rmtree(vault / "cache")
+    lost = max((p for p in (home / "remote").rglob("*") if p.is_file()), key=_size)
+    lost.unlink()
+    told = tagfs("repair", *common)
+    assert told.status == 8
+    assert "photo 2.jpg" in told.err
+    told = tagfs("repair", "--from", f"dir://{home}/copy", *common, "--json")
+    assert (told.status, told.json["put"]) == (0, 1)
+    assert tagfs("verify", "--all", *common).status == 0
+    assert tagfs("repair", "--from", f"dir://{home}/copy", "--from-objects", *common).status == 2
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
