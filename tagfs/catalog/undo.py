@@ -18,6 +18,9 @@ from tagfs.catalog.tables import KeyValue
 from tagfs.model import DeviceId, FileId, FolderId, Stamp, TagId, UnitId, Word
 from tagfs.vault.ops import Entity, Field, Unit
 
+_UNDONE = b"undone"
+"""Begins the key of a mark that an act was taken back."""
+
 Dot = tuple[DeviceId, int, int]
 
 
@@ -79,14 +82,14 @@ class UndoLog:
 
     def note(self, unit: Unit, deeds: list[Deed]) -> None:
         """Keep what one unit of an act did; a unit that changed nothing is no part of it."""
-        if unit.undoes is not None:
-            self._mark(unit.undoes)
+        if unit.undoes is not None:  # the act itself may come later, from another device
+            self._store.put(Table.ACT, _UNDONE + unit.undoes, b"\1")
         if not deeds:
             return
         head = self._head(unit.id)
         if head is None:
             slot = self._order.append(b"", unit.id)
-            head = [slot, unit.hlc, unit.hlc, unit.device, 0, None, False]
+            head = [slot, unit.hlc, unit.hlc, unit.device, 0, None]
         head[1], head[2] = min(head[1], unit.hlc), max(head[2], unit.hlc)
         row = cbor2.dumps([_raw(deed) for deed in deeds])
         self._store.put(Table.ACT, unit.id + head[4].to_bytes(4, "big"), row)
@@ -106,7 +109,8 @@ class UndoLog:
         head = self._head(ident)
         if head is None:
             return None
-        _, first, last, device, units, undoes, undone = head
+        _, first, last, device, units, undoes = head
+        undone = self._store.get(Table.ACT, _UNDONE + ident) is not None
         return Act(ident, first, last, DeviceId(device), units, undoes and UnitId(undoes), undone)
 
     def deeds(self, act: Act) -> Iterator[Deed]:
@@ -126,15 +130,10 @@ class UndoLog:
             for number in range(act.units if act else 0):
                 self._store.delete(Table.ACT, ident + number.to_bytes(4, "big"))
             self._store.delete(Table.ACT, ident)
+            self._store.delete(Table.ACT, _UNDONE + ident)
             self._order.clear(b"", slot)
             forgotten += 1
         return forgotten
-
-    def _mark(self, ident: UnitId) -> None:
-        head = self._head(ident)
-        if head is not None:
-            head[6] = True
-            self._store.put(Table.ACT, ident, cbor2.dumps(head))
 
     def _head(self, ident: UnitId) -> list[Any] | None:
         raw = self._store.get(Table.ACT, ident)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import AsyncIterator
-
-import trio
 
 from tagfs.errors import Integrity
 from tagfs.model import DeviceId
 from tagfs.pipeline.ledger import Ledger
-from tagfs.vault.ops import decode_unit
+from tagfs.vault.ops import Unit, decode_unit
 from tagfs.vault.segments import Head, Segment
 from tagfs.vault.vault import Vault
 
@@ -18,33 +17,82 @@ log = logging.getLogger(__name__)
 
 GAP = 16
 """Segments in a row that may be missing before a damaged journal counts as ended."""
+AT_ONCE = 8
+"""Segments of each device that are held in memory."""
+LATEST = 2**63
+"""Clocks from which on a unit is not believed (the year 6429): whoever saw it must go on from it,
+and there are 2^64."""
 
 
 async def rebuild(ledger: Ledger, vault: Vault, salvage: bool = False) -> None:
     """Apply every unit of every device to an empty catalog.
 
-    A malformed unit is left out: no device can lock the others out by what it wrote. A journal
-    that is not whole raises Integrity, unless it is to be salvaged.
+    In the order of their clocks, so that the undo log tells what each act replaced. A malformed
+    unit is left out: no device can lock the others out by what it wrote. A journal that is not
+    whole raises Integrity, unless it is to be salvaged.
     """
-    for slot in vault.info.devices:
-        if salvage:
-            losses: list[str] = []
-            async for segment in remains(vault, slot.device, None, losses):
-                _take(ledger, vault, segment)
-            if losses:
-                ledger.event(lost(slot.device, losses))
-                log.warning("%s", lost(slot.device, losses))
-        else:
-            await _read(ledger, vault, slot.device)
-        await trio.lowlevel.checkpoint()
+    try:
+        await vault.refresh()  # devices may have joined since the header that is kept here
+    except Integrity as e:
+        log.warning("the vault's header: %s", e)  # pipeline/rollback.py tells what to do
+    journals = [_Journal(ledger, vault, slot.device, salvage) for slot in vault.info.devices]
+    while True:
+        for journal in journals:
+            await journal.fill()
+        waiting = [journal.units for journal in journals if journal.units]
+        if not waiting:
+            break
+        ledger.learn(min(waiting, key=lambda units: units[0].hlc).popleft())
 
 
-async def _read(ledger: Ledger, vault: Vault, device: DeviceId) -> None:
+class _Journal:
+    """What one device has written, a segment at a time."""
+
+    def __init__(self, ledger: Ledger, vault: Vault, device: DeviceId, salvage: bool) -> None:
+        self._ledger = ledger
+        self._vault = vault
+        self._device = device
+        self._losses: list[str] = []
+        self._segments = (
+            remains(vault, device, None, self._losses) if salvage else _whole(vault, device)
+        )
+        self._more = True
+        self.units: deque[Unit] = deque()
+
+    async def fill(self) -> None:
+        """Read on when no units are left."""
+        while not self.units and self._more:
+            segment = await anext(self._segments, None)
+            if segment is not None:
+                self._take(segment)
+                continue
+            self._more = False
+            if self._losses:
+                self._ledger.event(lost(self._device, self._losses))
+                log.warning("%s", lost(self._device, self._losses))
+
+    def _take(self, segment: Segment) -> None:
+        """Take the units of a segment, or say which cannot be."""
+        for payload in segment.units:
+            try:
+                unit = decode_unit(payload, segment.device)
+                if unit.hlc >= LATEST:
+                    raise Integrity("A journal unit has a clock after which nobody could write.")
+            except Integrity as e:
+                self._ledger.event(f"{e} It is left out of segment {segment.seq} of a device.")
+                log.warning("segment %d of device %s: %s", segment.seq, segment.device.hex(), e)
+                continue
+            self.units.append(unit)
+        self._vault.memory.note(segment.head)
+
+
+async def _whole(vault: Vault, device: DeviceId) -> AsyncIterator[Segment]:
+    """Yield the segments of a device; raises Integrity when one of them is not whole."""
     last = None
     try:
-        while segments := await vault.read_device(device, last):
+        while segments := await vault.read_device(device, last, AT_ONCE):
             for segment in segments:
-                _take(ledger, vault, segment)
+                yield segment
             last = segments[-1].head
     except Integrity as e:
         raise Integrity(
@@ -85,16 +133,3 @@ def lost(device: DeviceId, losses: list[str]) -> str:
         f"{len(losses)} segments of the journal of device {device.hex()[:8]} cannot be read; the "
         f"first: {losses[0]}"
     )
-
-
-def _take(ledger: Ledger, vault: Vault, segment: Segment) -> None:
-    """Apply the units of a segment, or say which cannot be."""
-    for payload in segment.units:
-        try:
-            unit = decode_unit(payload, segment.device)
-        except Integrity as e:
-            ledger.event(f"{e} It is left out of segment {segment.seq} of a device.")
-            log.warning("segment %d of device %s: %s", segment.seq, segment.device.hex(), e)
-            continue
-        ledger.learn(unit)
-    vault.memory.note(segment.head)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from plain_store import PlainStore, SmallTaxonomy
 
 from tagfs.catalog.photos import ALL
+from tagfs.catalog.shelves import TRASH, WRITTEN_OVER, versions_of
 from tagfs.catalog.standing import (
     FAVOURITES,
     FLAGS,
@@ -82,6 +83,42 @@ def registers() -> st.SearchStrategy[Op]:
         st.builds(lambda p, v: SetRegister(Entity.PHOTO, p, Field.VIEW_NAME, v), photo, name),
         said(),
         kept(),
+        of_files(),
+        of_tags(),
+    )
+
+
+def of_files() -> st.SearchStrategy[Op]:
+    """What else is written about files and folders."""
+    attributes = st.sampled_from([None, ((b"user.a", b"1"),), ((b"user.b", b""),)])
+    values = st.one_of(
+        st.tuples(st.just(Field.MODE), st.sampled_from([0o600, 0o644])),
+        st.tuples(st.just(Field.MTIME), st.sampled_from([1, 2])),
+        st.tuples(st.just(Field.PURGED), st.sampled_from([None, 7])),
+        st.tuples(st.just(Field.VERSION_OF), st.sampled_from([None, *FILES])),
+        st.tuples(st.just(Field.WRITTEN_OVER), st.sampled_from([None, *PHOTOS])),
+        st.tuples(st.just(Field.ATTRIBUTES), attributes),
+    )
+    return st.one_of(
+        st.builds(
+            lambda f, v: SetRegister(Entity.FILE, f, v[0], v[1]), st.sampled_from(FILES), values
+        ),
+        st.builds(
+            lambda f, v: SetRegister(Entity.FOLDER, f, Field.ATTRIBUTES, v),
+            st.sampled_from(FOLDERS),
+            attributes,
+        ),
+    )
+
+
+def of_tags() -> st.SearchStrategy[Op]:
+    values = st.one_of(
+        st.tuples(st.just(Field.TAG_NAME), st.sampled_from([None, "Cat", "holiday"])),
+        st.tuples(st.just(Field.TAG_KEPT), st.booleans()),
+        st.tuples(st.just(Field.TAG_MERGED), st.sampled_from([None, *TAGS])),
+    )
+    return st.builds(
+        lambda t, v: SetRegister(Entity.TAG, t.encode(), v[0], v[1]), st.sampled_from(TAGS), values
     )
 
 
@@ -189,6 +226,23 @@ def test_every_file_knows_how_many_entries_views_have_of_it(units: list[Unit]) -
         assert (file.views, file.in_all) == wanted
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.permutations(range(4)))
+def test_an_act_is_marked_as_taken_back_in_whatever_order_that_is_heard(order: list[int]) -> None:
+    """The second takes the first back and the third the second; the last is another's."""
+    ids = [UnitId(bytes([n]) * 16) for n in range(4)]
+    undoes = [None, ids[0], ids[1], ids[3]]
+    state = State(PlainStore(), SmallTaxonomy())
+    for n in order:
+        op = SetRegister(Entity.QUERY, b"q%d" % n, Field.QUERY, True)
+        state.apply(Unit(ids[n], (n + 1) << 16, DEVICES[n % 2], (op,), True, undoes[n]))
+    acts = {act.id: act for act in state.undo.acts()}
+    assert [acts[i].undone for i in ids] == [True, True, False, True]
+    assert [acts[i].undoes for i in ids] == undoes
+    state.undo.forget(2**64)
+    assert list(state.undo.acts()) == []
+
+
 def list_names() -> list[bytes]:
     dates = [d for d in DATES if d is not None]
     texts = {d[:n] for d in dates for n in (4, 7, 10)}
@@ -203,6 +257,8 @@ def lists_of(state: State) -> dict[bytes, set[bytes]]:
         shown = [state.photos.names.shown(number) for number in numbers]
         found[name] = {s.photo for s in shown if s is not None}
         found[b"waiting:" + name] = {file.id for _, file in state.waiting(name)}
+    for shelf in (TRASH, WRITTEN_OVER, *map(versions_of, FILES)):
+        found[b"shelf:" + shelf] = {file.id for _, file in state.shelves.files(shelf)}
     return found
 
 
