@@ -226,7 +226,9 @@ def append(path: Path, data: bytes) -> None:
 
 
 def empty(path: Path) -> None:
-    if path.stat().st_size:  # else some file systems change the times and others do not
+    if (
+        path.is_dir() or path.stat().st_size
+    ):  # else some file systems change the times and others do not
         os.truncate(path, 0)
 
 
