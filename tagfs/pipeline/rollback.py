@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+import trio
+
 from tagfs.errors import RemoteError, TagfsError
 from tagfs.vault.generations import find_newest
 from tagfs.vault.vault import Vault
@@ -20,6 +22,8 @@ class RollbackWatch:
         self._tell = tell
         self.problem: str | None = None
         """What was noticed, None as long as nothing was."""
+        self.looked = trio.Event()
+        """Set once the remote has been asked."""
 
     async def look(self) -> None:
         """Look once, as soon as the remote answers; nobody waits for it."""
@@ -31,6 +35,8 @@ class RollbackWatch:
             return
         except TagfsError as e:
             problems = [str(e)]
+        finally:
+            self.looked.set()
         for problem in problems:
             self._tell(problem)
             log.error("%s", problem)

@@ -276,6 +276,7 @@ def test_a_mount_given_less_patience_gives_up_sooner(home: Home) -> None:
 def test_looking_at_names_and_attributes_asks_the_remote_nothing(home: Home) -> None:
     server = home.mount("--far")
     assert server.say("wait stored")
+    server.say("looked")
     before = server.say("calls")
     for command in (["ls", "-lR"], ["find"], ["du", "-a"], ["df"]):
         subprocess.run([*command, home.path], check=True, stdout=subprocess.DEVNULL)

@@ -48,6 +48,8 @@ async def obey(gallery: Gallery, far: Far, line: str) -> object:
         return far.calls
     if word == "wait":
         return await gallery.wait(rest[0], 60)
+    if word == "looked":  # at the vault, which every opening does once
+        await gallery.rollback.looked.wait()
     if word == "sync":
         await gallery.sync()
     if word == "status":
