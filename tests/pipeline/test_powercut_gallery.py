@@ -17,6 +17,8 @@ import trio
 from gallery_kit import Folder, make, opened
 from powercut import Event, Recorder, rebuild
 
+from tagfs.pipeline.names import RESERVED
+
 Shown = dict[str, bytes | None]
 
 
@@ -108,7 +110,7 @@ async def shown(g: Folder) -> Shown:
     found: Shown = {}
     for _, name, attr in g.tree.list(1, 0):
         path = name.decode()
-        if path in ("all", "tags", "trash"):
+        if path.encode() in RESERVED:
             continue
         found[path] = None if attr.kind.value == "dir" else await g.read(path)
     return found

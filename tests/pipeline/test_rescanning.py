@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 from colours import CAT, DOG, ByColour, Read, picture
 from gallery_kit import SECRET, Folder, make, opened
 from pyroaring import BitMap
