@@ -246,15 +246,22 @@ class Moves:
         return [acts.set_folder(folder, Field.PLACE, (place[0], place[1], False))]
 
     def _discard_folder(self, folder: FolderId) -> list[Op]:
-        """Delete a folder with everything in it."""
+        """Delete a folder with everything in it, also what is listed in it more than once."""
         ops: list[Op] = []
-        for item in self._state.folders.listing(folder):
-            if item.kind == FOLDER:
-                ops += self._discard_folder(FolderId(item.id))
-            else:
+        taken: dict[FileId, int] = {}
+        inside = [folder]
+        for above in inside:
+            for item in self._state.folders.listing(above):
+                if item.kind == FOLDER:
+                    inside.append(FolderId(item.id))
+                    continue
                 file = self._record(FileId(item.id))
-                ops += self.take(file, OwnFolder(folder), item.name)
-        return [*ops, *self.drop(folder)]
+                taken[file.id] = taken.get(file.id, 0) + 1
+                if taken[file.id] == len(file.entries) > 1:
+                    ops += acts.delete_file(file, self._now_ms(), self._keeps)
+                else:
+                    ops += self.take(file, OwnFolder(above), item.name)
+        return [*ops, *(op for each in reversed(inside) for op in self.drop(each))]
 
     def _record(self, file: FileId) -> FileRecord:
         record = self._state.file(file)
