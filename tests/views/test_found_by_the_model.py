@@ -175,3 +175,23 @@ def test_an_edit_revives_no_tag_that_was_denied_with_what_is_above_it(tmp_path: 
         assert "animal" not in g.names("tags")
 
     run(tmp_path, script)
+
+
+def test_a_folder_in_the_trash_takes_a_file_along_that_it_lists_twice(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("a")
+        g.mkdir("a/b")
+        await g.write("a/x", b"linked")
+        g.ln("a/x", "a/b/y")
+        await g.write("a/z", b"also linked outside")
+        g.ln("a/z", "z")
+        before = g.gallery.state.state_hash()
+        g.tree.acting(7)
+        g.mv("a", "trash/a")
+        assert g.names("trash") == ["x"]
+        assert await g.read("trash/x") == b"linked"
+        assert await g.read("z") == b"also linked outside"
+        g.gallery.undoing.undo()
+        assert g.gallery.state.state_hash() == before
+
+    run(tmp_path, script)
