@@ -145,16 +145,16 @@ def test_what_could_not_be_decoded_is_tried_again_when_the_decoders_are_others(
     run(tmp_path, script, blind=True)
 
 
-@pytest.mark.xfail(strict=False, reason="a restart may leave one photo of a job uncounted")
 def test_a_job_goes_on_after_a_restart_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rescanning, "BATCH", 2)
+    # A job goes on as soon as the gallery is open: a scorer that is set afterwards comes too late.
+    monkeypatch.setattr(rescanning, "todays", Horses)
 
     async def main() -> None:
         await make(tmp_path)
         async with opened(tmp_path, recogniser=Counting()) as g:
-            g.gallery.rescan.scorer = Horses
             await filled(g)
             g.gallery.rescan.start(g.gallery.state.photos.postings.bitmap(ALL), False, True)
             while (job := g.gallery.rescan.job) is not None and job.done < 4:
@@ -167,7 +167,6 @@ def test_a_job_goes_on_after_a_restart_where_it_was(
             assert 4 <= before.done < 8
             assert g.gallery.status().as_json()["rescan"] == before.as_json()
         async with open_gallery(tmp_path / "state", SECRET, recogniser=Counting()) as gallery:
-            gallery.rescan.scorer = Horses
             job = await gallery.rescan.wait(lambda done, total: None)
             assert job is not None
             assert (job.done, job.changed) == (8, 4)
