@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tagfs.catalog.records import FileRecord
 from tagfs.catalog.state import Change
-from tagfs.errors import not_permitted
+from tagfs.errors import FileError, not_permitted
 from tagfs.model import FileId
 from tagfs.vault.ops import Op
 from tagfs.views.nodes import Spot
@@ -52,3 +52,36 @@ class Fixed:
     def touched(self, change: Change) -> Iterator[tuple[Spot, bytes | None]]:
         """Nothing."""
         return iter(())
+
+
+class ReadOnly(Fixed):
+    """Views in which tagfs alone writes inherit from this that nothing can be changed."""
+
+    def add(self, path: tuple[str, ...], file: FileRecord) -> list[Op]:
+        """Refuse."""
+        raise self._refusal()
+
+    def create(self, path: tuple[str, ...], file: FileId) -> list[Op]:
+        """Refuse."""
+        raise self._refusal()
+
+    def remove(self, path: tuple[str, ...], file: FileRecord) -> list[Op]:
+        """Refuse."""
+        raise self._refusal()
+
+    def make_dir(self, path: tuple[str, ...], name: bytes) -> list[Op]:
+        """Refuse."""
+        raise self._refusal()
+
+    def remove_dir(self, path: tuple[str, ...], name: bytes) -> list[Op]:
+        """Refuse."""
+        raise self._refusal()
+
+    def rename_dir(
+        self, path: tuple[str, ...], name: bytes, new_path: tuple[str, ...], new_name: bytes
+    ) -> list[Op]:
+        """Refuse."""
+        raise self._refusal()
+
+    def _refusal(self) -> FileError:
+        return not_permitted(f"Nothing can be changed inside {self.name}/.")

@@ -6,19 +6,14 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from tagfs.catalog.records import FileRecord
-from tagfs.catalog.state import Change
-from tagfs.errors import not_permitted
-from tagfs.model import FileId
-from tagfs.vault.ops import Op
 from tagfs.views.desktop import MARKERS
-from tagfs.views.fixed import Fixed
-from tagfs.views.nodes import Line, Node, Spot, Text
+from tagfs.views.fixed import ReadOnly
+from tagfs.views.nodes import Line, Node, Text
 
 NAMES = (b"status", b"status.json", b"events", b"events.json")
 
 
-class Inside(Fixed):
+class Inside(ReadOnly):
     """Texts that tagfs writes about itself; nothing in here can be changed."""
 
     name = ".tagfs"
@@ -53,39 +48,6 @@ class Inside(Fixed):
     def look_up(self, path: tuple[str, ...], name: bytes) -> Node | None:
         """Resolve a text."""
         return Text(name.decode()) if name in NAMES else None
-
-    def add(self, path: tuple[str, ...], file: FileRecord) -> list[Op]:
-        """Refuse."""
-        raise not_permitted(_READ_ONLY)
-
-    def create(self, path: tuple[str, ...], file: FileId) -> list[Op]:
-        """Refuse."""
-        raise not_permitted(_READ_ONLY)
-
-    def remove(self, path: tuple[str, ...], file: FileRecord) -> list[Op]:
-        """Refuse."""
-        raise not_permitted(_READ_ONLY)
-
-    def make_dir(self, path: tuple[str, ...], name: bytes) -> list[Op]:
-        """Refuse."""
-        raise not_permitted(_READ_ONLY)
-
-    def remove_dir(self, path: tuple[str, ...], name: bytes) -> list[Op]:
-        """Refuse."""
-        raise not_permitted(_READ_ONLY)
-
-    def rename_dir(
-        self, path: tuple[str, ...], name: bytes, new_path: tuple[str, ...], new_name: bytes
-    ) -> list[Op]:
-        """Refuse."""
-        raise not_permitted(_READ_ONLY)
-
-    def touched(self, change: Change) -> Iterator[tuple[Spot, bytes | None]]:
-        """Nothing: the texts are made anew at every open."""
-        return iter(())
-
-
-_READ_ONLY = "Nothing can be changed inside .tagfs/."
 
 
 def _told(event: Mapping[str, object]) -> str:

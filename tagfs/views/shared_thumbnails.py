@@ -22,12 +22,10 @@ from typing import Final
 from urllib.parse import quote
 
 from tagfs.catalog.records import FileRecord
-from tagfs.catalog.state import Change
-from tagfs.errors import FileError, not_permitted
-from tagfs.model import FileId, FolderId
+from tagfs.errors import FileError
+from tagfs.model import FolderId
 from tagfs.pipeline.thumbnails import Thumbnails
-from tagfs.vault.ops import Op
-from tagfs.views.fixed import Fixed
+from tagfs.views.fixed import ReadOnly
 from tagfs.views.nodes import Directory, Line, Node, OwnFolder, Spot, Thumbnail
 from tagfs.views.opened import Opened
 
@@ -44,7 +42,6 @@ _ENTRY = re.compile(rb"([0-9a-f]{32})\.png")
 _UNQUOTED = "!$&'()*+,-./:=@_~"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _IHDR_END = len(_SIGNATURE) + 25
-_READ_ONLY = "Thumbnails are made by tagfs and cannot be changed."
 
 
 def shared_hashes(name: bytes) -> set[bytes]:
@@ -98,7 +95,7 @@ def directory_of(spot: Spot) -> Directory:
     return OwnFolder(FolderId(bytes.fromhex(view))) if len(view) == 32 else Spot(view, tuple(path))
 
 
-class SharedThumbnails(Fixed):
+class SharedThumbnails(ReadOnly):
     """The view that the directories of thumbnails belong to."""
 
     name = NAME
@@ -137,7 +134,7 @@ class SharedThumbnails(Fixed):
         Raises FileError: EPERM, ENOENT when there is none any more, ENETUNREACH, EIO.
         """
         if writing:
-            raise not_permitted(_READ_ONLY)
+            raise self._refusal()
         pixels = await self._made.png(file, node.side)
         try:
             made = with_texts(pixels, node.name, self._size_and_times(file)[1], node.size)
@@ -174,33 +171,3 @@ class SharedThumbnails(Fixed):
             for i, name in enumerate(SIZES):
                 if i >= start:
                     yield Line(i + 1, name.encode(), Spot(NAME, (*path, name)))
-
-    def add(self, path: tuple[str, ...], file: FileRecord) -> list[Op]:
-        """Refuse."""
-        raise not_permitted(_READ_ONLY)
-
-    def create(self, path: tuple[str, ...], file: FileId) -> list[Op]:
-        """Refuse."""
-        raise not_permitted(_READ_ONLY)
-
-    def remove(self, path: tuple[str, ...], file: FileRecord) -> list[Op]:
-        """Refuse."""
-        raise not_permitted(_READ_ONLY)
-
-    def make_dir(self, path: tuple[str, ...], name: bytes) -> list[Op]:
-        """Refuse."""
-        raise not_permitted(_READ_ONLY)
-
-    def remove_dir(self, path: tuple[str, ...], name: bytes) -> list[Op]:
-        """Refuse."""
-        raise not_permitted(_READ_ONLY)
-
-    def rename_dir(
-        self, path: tuple[str, ...], name: bytes, new_path: tuple[str, ...], new_name: bytes
-    ) -> list[Op]:
-        """Refuse."""
-        raise not_permitted(_READ_ONLY)
-
-    def touched(self, change: Change) -> Iterator[tuple[Spot, bytes | None]]:
-        """Nothing: a thumbnail is asked for anew at each look."""
-        return iter(())
