@@ -193,6 +193,7 @@ class Player:
         """Return what is to be done in words, and doing it in a folder."""
         p, q = self.place(), self.place()
         number = self.random.randrange(1, 400_000)
+        mode = number % 512 | 0o700  # what its owner may not read cannot be compared
         data = self.random.randbytes(self.random.choice((1, 5000, 150_000)))
         acts: list[tuple[str, Callable[[Path], object]]] = [
             (f"write {p} {len(data)}", lambda f: (f / p).write_bytes(data)),
@@ -210,7 +211,7 @@ class Player:
             (f"rename {p} to {q}", lambda f: rename(f / p, f / q)),
             (f"rename {q} to {p}", lambda f: rename(f / q, f / p)),
             (f"move {p} to {q}", lambda f: rename(f / p, f / q, NOREPLACE)),
-            (f"chmod {p} {number % 512:o}", lambda f: os.chmod(f / p, number % 512)),
+            (f"chmod {p} {mode:o}", lambda f: os.chmod(f / p, mode)),
             (f"utime {p}", lambda f: os.utime(f / p, ns=(0, number * 1_000_003))),
             (f"read {p}", lambda f: (f / p).read_bytes()),
             (f"list {p}", lambda f: sorted(os.listdir(f / p))),

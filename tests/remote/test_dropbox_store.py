@@ -447,10 +447,11 @@ def test_a_cancelled_put_that_was_not_sent_yet_is_not_sent(account: Account) -> 
     async def test() -> None:
         store = opened(account)
         await store.put("o/first", b"x")
-        account.write_takes = 0.3
+        account.write_takes = 1.5
         async with trio.open_nursery() as nursery:
             nursery.start_soon(store.put, "o/slow", b"x")
-            await trio.sleep(0.15)  # its batch is under way
+            while not account.writing:  # until its batch is under way
+                await trio.sleep(0.01)
             with trio.move_on_after(0.1) as scope:
                 await store.put("o/never", b"x")
         assert scope.cancelled_caught
