@@ -31,6 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     _home = Path(tempfile.mkdtemp(prefix="tagfs-home-"))
     for variable, folder in (
         ("HOME", "."),
+        ("TAGFS_TEST_HOME", "."),
         ("XDG_CONFIG_HOME", ".config"),
         ("XDG_DATA_HOME", ".local/share"),
         ("XDG_STATE_HOME", ".local/state"),

@@ -18,14 +18,14 @@ def gallery(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Gallery]:
     """A mounted gallery that the tests of a file share; each keeps to names of its own."""
-    options = getattr(request.module, "OPTIONS", ("--hurry",))
+    options = getattr(request.module, "OPTIONS", ())
     yield from _mounted(tmp_path_factory.mktemp("apps"), *options)
 
 
 @pytest.fixture
 def own_gallery(tmp_path: Path) -> Iterator[Gallery]:
     """A mounted gallery for one test."""
-    yield from _mounted(tmp_path, "--hurry")
+    yield from _mounted(tmp_path)
 
 
 def _mounted(home: Path, *options: str) -> Iterator[Gallery]:

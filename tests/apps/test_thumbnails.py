@@ -11,7 +11,7 @@ from colours import of_colour
 from screen import PROGRAMS, Screen, thunar
 
 pytestmark = pytest.mark.mount
-OPTIONS = ("--hurry", "--far")
+OPTIONS = ("--far",)
 TUMBLER = "/usr/share/dbus-1/services/org.xfce.Tumbler.Thumbnailer1.service"
 MAGENTA = (255, 0, 255)
 

@@ -23,7 +23,7 @@ import trio
 sys.path.insert(0, str(Path(__file__).parent.parent / "pipeline"))
 from colours import WithThumbnails
 from far_store import Far
-from gallery_kit import SECRET, make
+from gallery_kit import SECRET, make, secret_of
 from many import Many, names
 
 from tagfs.mount import mountpoint
@@ -89,14 +89,13 @@ async def run(args: argparse.Namespace) -> None:
     async with (
         open_gallery(
             folder / "state",
-            SECRET,
+            secret_of(folder / "state"),
             recogniser=WithThumbnails() if args.by_colour else None,
             open_remote=lambda url, create: far if args.far else remote,
         ) as gallery,
         trio.open_nursery() as nursery,
     ):
-        if args.hurry:
-            gallery.looker.settle = gallery.looker.batch_wait = 0.2
+        gallery.looker.settle = gallery.looker.batch_wait = 0.2  # nobody waits for a person here
         nursery.start_soon(listen, gallery, far)
         await serve(
             Tree(gallery),
@@ -116,7 +115,6 @@ if __name__ == "__main__":
     parser.add_argument("mountpoint")
     parser.add_argument("folder")
     parser.add_argument("--by-colour", action="store_true")
-    parser.add_argument("--hurry", action="store_true")
     parser.add_argument("--far", action="store_true")
     parser.add_argument("--patience", type=float, default=OFFLINE)
     parser.add_argument("-o", default="")

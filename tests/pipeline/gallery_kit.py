@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from tagfs.crypto.kdf import KdfParams
@@ -16,9 +18,10 @@ from tagfs.pipeline.gallery import Gallery
 from tagfs.pipeline.looking import Looks
 from tagfs.pipeline.names import RESERVED
 from tagfs.pipeline.opening import create, open_gallery
+from tagfs.pipeline.state_dir import Settings, StateDir
 from tagfs.remote.store import Page, Stat, Store
 from tagfs.remote.url import dir_url, open_store
-from tagfs.vault.slots import Passphrase
+from tagfs.vault.slots import Passphrase, Words
 from tagfs.views.nodes import ROOT_INODE
 from tagfs.views.opened import Opened
 from tagfs.views.tree import Tree
@@ -104,9 +107,45 @@ class Folder:
         self.tree.link(self.ino(old), *self.split(new))
 
 
-async def make(tmp: Path) -> str:
-    """Make a vault in ``tmp/remote`` with its state in ``tmp/state``; return the words."""
-    return await create(tmp / "state", dir_url(tmp / "remote"), SECRET, QUICK)
+async def make(tmp: Path, fresh: bool = False) -> str:
+    """Make a vault in ``tmp/remote`` with its state in ``tmp/state``; return the words.
+
+    It is a copy of one that is made once a run, because to derive a key takes longer than most
+    tests; ``fresh`` makes one with other keys.
+    """
+    template = _template()
+    if fresh or template is None:
+        return await create(tmp / "state", dir_url(tmp / "remote"), SECRET, QUICK)
+    if not template.exists():
+        making = Path(tempfile.mkdtemp(dir=template.parent))
+        words = await make(making, fresh=True)
+        (making / "words").write_text(words)
+        with suppress(OSError):  # another process was quicker
+            making.rename(template)
+    for part in ("state", "remote"):
+        shutil.copytree(template / part, tmp / part)
+    place = StateDir(tmp / "state")
+    place.write_settings(Settings(dir_url(tmp / "remote"), place.settings().vault))
+    return (template / "words").read_text()
+
+
+def secret_of(state: Path) -> Passphrase | Words:
+    """Return what opens a state directory, the quickest way."""
+    template = _template()
+    if template is None or not template.exists():
+        return SECRET
+    same = StateDir(template / "state").settings().vault == StateDir(state).settings().vault
+    return Words((template / "words").read_text()) if same else SECRET
+
+
+def _template() -> Path | None:
+    home = os.environ.get("TAGFS_TEST_HOME")
+    return Path(home) / "template" if home else None
+
+
+def hurry(gallery: Gallery) -> None:
+    """Look at photos at once: nobody waits for a person here."""
+    gallery.looker.settle = gallery.looker.batch_wait = 0.01
 
 
 @asynccontextmanager
@@ -125,9 +164,9 @@ async def opened(
         )
 
     async with open_gallery(
-        tmp / state, SECRET, recogniser=recogniser, disk=disk, open_remote=remote
+        tmp / state, secret_of(tmp / state), recogniser=recogniser, disk=disk, open_remote=remote
     ) as gallery:
-        gallery.looker.settle = gallery.looker.batch_wait = 0.05  # nobody waits for a person here
+        hurry(gallery)
         yield Folder(gallery)
 
 

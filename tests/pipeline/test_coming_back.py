@@ -153,7 +153,7 @@ def test_a_second_vault_on_the_same_remote_is_refused(tmp_path: Path) -> None:
         await make(tmp_path)
         shutil.rmtree(tmp_path / "state")
         with pytest.raises(TagfsError) as caught:
-            await make(tmp_path)
+            await make(tmp_path, fresh=True)
         assert not isinstance(caught.value, Exists)
 
     trio.run(script)
@@ -182,7 +182,7 @@ def swap(path: Path, tmp_path: Path) -> None:
 
 def foreign(path: Path, tmp_path: Path) -> None:
     async def script() -> None:
-        await make(tmp_path / "foreign")
+        await make(tmp_path / "foreign", fresh=True)
         async with opened(tmp_path / "foreign") as g:
             await g.write("x.bin", FILES["a/two.bin"])
             assert await g.gallery.wait("stored", 60)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 from far_store import Far
-from gallery_kit import SECRET, Folder, make
+from gallery_kit import Folder, hurry, make, secret_of
 
 from tagfs.errors import Usage
 from tagfs.model import ObjectName
@@ -146,7 +146,8 @@ async def far(tmp: Path) -> AsyncIterator[tuple[Folder, Far]]:
         stores.append(Far(open_store(url, create=create)))
         return stores[-1]
 
-    async with open_gallery(tmp / "state", SECRET, open_remote=remote) as gallery:
+    async with open_gallery(tmp / "state", secret_of(tmp / "state"), open_remote=remote) as gallery:
+        hurry(gallery)
         yield Folder(gallery), stores[0]
 
 

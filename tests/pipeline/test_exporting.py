@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from gallery_kit import SECRET, Folder, ReadOnly, make, opened
+from gallery_kit import Folder, ReadOnly, make, opened, secret_of
 
 from tagfs.errors import TagfsError, Unreachable, Usage
 from tagfs.pipeline import copy_out, exporting
@@ -261,7 +261,9 @@ def test_absent_bytes_are_fetched_or_missed(
         def remote(url: str, create: bool) -> Store:
             return store(open_store(url, create=create))
 
-        async with open_gallery(tmp_path / "state", SECRET, open_remote=remote) as gallery:
+        async with open_gallery(
+            tmp_path / "state", secret_of(tmp_path / "state"), open_remote=remote
+        ) as gallery:
             plan = await exports.everything(gallery.state, False)
             await export(gallery, plan, tmp_path / "out")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 from colours import ByColour, photo
-from gallery_kit import QUICK, SECRET, Folder
+from gallery_kit import QUICK, SECRET, Folder, hurry
 
 from tagfs.errors import Integrity, NotFound
 from tagfs.pipeline import opening
@@ -63,6 +63,7 @@ class Vaults:
             self.tmp / state, SECRET, recogniser=looks, open_remote=self.reach, salvage=salvage
         ) as gallery:
             gallery.looker.settle = gallery.looker.batch_wait = 0.05
+            hurry(gallery)
             yield Folder(gallery)
 
     async def fill(self, files: dict[str, bytes] = FILES) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import trio
 from far_store import Far
-from gallery_kit import SECRET, Folder, make
+from gallery_kit import Folder, hurry, make, secret_of
 from PIL import Image
 
 from tagfs.crypto import chunked
@@ -210,8 +210,9 @@ def test_a_copy_that_does_not_verify_leaves_no_head(tmp_path: Path) -> None:
 async def far(tmp: Path) -> AsyncIterator[tuple[Folder, Far]]:
     store = Far(open_store(dir_url(tmp / "remote"), create=False))
     async with open_gallery(
-        tmp / "state", SECRET, open_remote=lambda url, create: store
+        tmp / "state", secret_of(tmp / "state"), open_remote=lambda url, create: store
     ) as gallery:
+        hurry(gallery)
         yield Folder(gallery), store
 
 

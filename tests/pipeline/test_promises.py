@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 from colours import ByColour, picture
-from gallery_kit import SECRET, Folder, make, opened
+from gallery_kit import Folder, make, opened, secret_of
 
 from tagfs.errors import FileError
 from tagfs.pipeline.notes import Kind
@@ -61,7 +61,9 @@ def test_what_is_done_while_a_segment_is_on_its_way_is_not_called_stored(tmp_pat
             stores.append(SlowSegments(open_store(url, create=create)))
             return stores[-1]
 
-        async with open_gallery(tmp_path / "state", SECRET, open_remote=remote) as gallery:
+        async with open_gallery(
+            tmp_path / "state", secret_of(tmp_path / "state"), open_remote=remote
+        ) as gallery:
             g = Folder(gallery)
             g.mkdir("first")
             await stores[0].reached.wait()
@@ -101,7 +103,9 @@ def test_a_clock_that_was_set_back_loses_nothing_that_is_written_after(tmp_path:
             await g.write("x.bin", b"before")
             g.tree.set_attr(g.ino("x.bin"), 0o600)
         long_ago = time.time_ns() - 10 * 365 * 86400 * 10**9
-        async with open_gallery(tmp_path / "state", SECRET, now_ns=lambda: long_ago) as gallery:
+        async with open_gallery(
+            tmp_path / "state", secret_of(tmp_path / "state"), now_ns=lambda: long_ago
+        ) as gallery:
             g = Folder(gallery)
             await g.write("x.bin", b"after, with a dead battery")
             g.tree.set_attr(g.ino("x.bin"), 0o640)

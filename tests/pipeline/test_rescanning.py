@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Awaitable, Callable, Iterable, Set
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
 from colours import CAT, DOG, ByColour, Read, picture
-from gallery_kit import SECRET, Folder, make, opened
+from gallery_kit import Folder, make, opened, secret_of
 from pyroaring import BitMap
 
 from tagfs.catalog.photos import ALL
@@ -25,18 +26,21 @@ HORSE = TagId("n02374451")
 
 
 class Counting(ByColour):
-    """Counts what it is asked to look at; ``blind``: cannot decode anything."""
+    """Counts what it is asked to look at; ``blind``: cannot decode anything; ``sure``: how."""
 
-    def __init__(self, pack: str = "colour-1", blind: bool = False) -> None:
+    def __init__(self, pack: str = "colour-1", blind: bool = False, sure: float = 0.9) -> None:
         self.pack = pack
         self.blind = blind
+        self.sure = sure
         self.looked = 0
 
     async def recognise(self, read: Read, size: int, media_type: str) -> Analysis:
         self.looked += 1
         if self.blind:
             return Analysis(self.pack, "image/png", (), (), Facts(), b"", b"", "no decoder")
-        return await super().recognise(read, size, media_type)
+        found = await super().recognise(read, size, media_type)
+        scores = tuple(replace(s, confidence=self.sure) for s in found.scores)
+        return replace(found, tags=scores, scores=scores)
 
 
 class Horses:
@@ -166,7 +170,9 @@ def test_a_job_goes_on_after_a_restart_where_it_was(
             assert before is not None
             assert 4 <= before.done < 8
             assert g.gallery.status().as_json()["rescan"] == before.as_json()
-        async with open_gallery(tmp_path / "state", SECRET, recogniser=Counting()) as gallery:
+        async with open_gallery(
+            tmp_path / "state", secret_of(tmp_path / "state"), recogniser=Counting()
+        ) as gallery:
             job = await gallery.rescan.wait(lambda done, total: None)
             assert job is not None
             assert (job.done, job.changed) == (8, 4)
@@ -212,7 +218,7 @@ def test_where_scores_are_gone_originals_are_looked_at_and_what_is_away_is_count
             (tmp_path / "remote" / "o" / name[:2] / name[2:]).unlink()
         for place in ("spool", "cache"):
             shutil.rmtree(tmp_path / "state" / place)
-        eyes = Counting()
+        eyes = Counting(sure=0.8)  # the same scores would be the pack that is gone
         async with opened(tmp_path, recogniser=eyes) as g:
             g.gallery.rescan.scorer = Horses
             job = await rescan(g)

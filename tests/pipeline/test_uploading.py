@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 from desk import RING
-from gallery_kit import SECRET, Folder, make, opened
+from gallery_kit import SECRET, Folder, hurry, make, opened, secret_of
 
 from tagfs.catalog.schema import Table
 from tagfs.errors import Refused
@@ -140,7 +140,8 @@ async def watched(tmp: Path) -> AsyncIterator[tuple[Folder, Watched]]:
         stores.append(Watched(open_store(url, create=create)))
         return stores[-1]
 
-    async with open_gallery(tmp / "state", SECRET, open_remote=remote) as gallery:
+    async with open_gallery(tmp / "state", secret_of(tmp / "state"), open_remote=remote) as gallery:
+        hurry(gallery)
         yield Folder(gallery), stores[0]
 
 

@@ -127,7 +127,8 @@ def test_an_edit_that_is_not_sealed_yet_outlives_a_copy_of_the_old_bytes_over_it
         edited = picture(1) + b"edited"
         handle.write(len(picture(1)), b"edited")
         await handle.flush()  # one of two descriptors is closed: it is a draft now
-        await by(g, 3, "all/x.png", picture(1))
+        g.tree.acting(3)
+        await g.write("all/x.png", picture(1))
         await handle.release()
         await g.gallery.wait("recognised", 20)
         assert edited in await everything(g, "all")

@@ -20,7 +20,7 @@ from tagfs.views.readers import GAP, MANY, Readers
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "pipeline"))
 from far_store import Far
-from gallery_kit import SECRET, Folder, make
+from gallery_kit import Folder, make, secret_of
 
 
 class Desk:
@@ -87,7 +87,9 @@ def test_only_bytes_that_are_not_on_this_machine_count(
         for _ in range(2):
             store = Far(open_store(dir_url(tmp_path / "remote"), create=False))
             async with open_gallery(
-                tmp_path / "state", SECRET, open_remote=lambda url, create, store=store: store
+                tmp_path / "state",
+                secret_of(tmp_path / "state"),
+                open_remote=lambda url, create, store=store: store,
             ) as gallery:
                 g = Folder(gallery)
                 g.tree.acting(os.getpid())

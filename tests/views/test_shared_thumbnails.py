@@ -27,7 +27,7 @@ from tagfs.views.shared_thumbnails import SIZES, shared_hashes, with_texts
 sys.path.insert(0, str(Path(__file__).parent.parent / "pipeline"))
 from colours import ByColour, WithThumbnails, photo, picture
 from far_store import Far
-from gallery_kit import SECRET, Folder, make
+from gallery_kit import Folder, hurry, make, secret_of
 
 Script = Callable[[Folder, Far], Awaitable[None]]
 
@@ -39,10 +39,11 @@ async def opened(
     store = Far(open_store(dir_url(tmp / "remote"), create=False))
     async with open_gallery(
         tmp / "state",
-        SECRET,
+        secret_of(tmp / "state"),
         recogniser=recogniser or WithThumbnails(),
         open_remote=lambda url, create: store,
     ) as gallery:
+        hurry(gallery)
         yield Folder(gallery), store
 
 
