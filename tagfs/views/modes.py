@@ -34,10 +34,11 @@ class Modes:
                 ops.append(acts.set_folder(node.folder, Field.MTIME, mtime_ns))
         elif isinstance(node, Scrap):
             self._junk.set_attr(node, mode, mtime_ns)
-        elif not isinstance(node, Spot) or mode is not None:
+        elif not isinstance(node, Spot):
             raise not_permitted("The views' own attributes cannot be changed.")
         elif mtime_ns is not None:
             self._inodes.set_time(node, mtime_ns)  # so that a second rsync has nothing to do
+        # A mode is passed over: rsync -a and cp -a would end with an error for a folder of another.
         return ops
 
     def _set_file(self, node: FileNode, mode: int | None, mtime_ns: int | None) -> list[Op]:

@@ -104,6 +104,16 @@ def test_rsync_into_a_tag_tags_and_has_nothing_to_do_the_second_time(
     assert again == ""
 
 
+def test_rsync_from_a_folder_of_another_mode_into_a_tag_ends_well(
+    gallery: Gallery, outside: Outside
+) -> None:
+    source = outside("rsmode/rsmode.jpg", photo(337)).parent
+    source.chmod(0o700)
+    run("rsync", "-a", f"{source}/", gallery / "tags/rsmode/")
+    assert (gallery / "tags/rsmode").stat().st_mode & 0o777 == 0o755
+    assert (gallery / "all/rsmode.jpg").read_bytes() == photo(337)
+
+
 def test_rsync_of_changed_photos_leaves_the_old_ones_in_the_trash(
     gallery: Gallery, room: Path, outside: Outside
 ) -> None:
