@@ -14,8 +14,8 @@ from tagfs.catalog.postings import Postings
 from tagfs.catalog.records import FileRecord, PhotoRecord, Sight, TagRecord
 from tagfs.catalog.schema import Table
 from tagfs.catalog.standing import ALL as ALL
+from tagfs.catalog.standing import DENYING, NOWHERE, Standing, day_of
 from tagfs.catalog.standing import FAVOURITES as FAVOURITES
-from tagfs.catalog.standing import NOWHERE, Standing, day_of
 from tagfs.catalog.standing import SEEN as SEEN
 from tagfs.catalog.standing import UNREADABLE as UNREADABLE
 from tagfs.catalog.standing import UNTAGGED as UNTAGGED
@@ -174,6 +174,10 @@ class Photos:
         record = self._tables.tags.get(tag)
         return record.regs.stamp(Field.TAG_MERGED) if record else NEVER
 
+    def above(self, tag: TagId) -> frozenset[TagId]:
+        """Return every tag above one, through merges."""
+        return frozenset(map(self.canonical, self._taxonomy.ancestors(tag))) - {tag}
+
     def numbers(self, tags: Iterable[TagId]) -> BitMap:
         """Return the photos that have every one of these tags."""
         result: BitMap | None = None
@@ -183,20 +187,17 @@ class Photos:
         return self.postings.bitmap(ALL) if result is None else result
 
     def latest(self, words: Mapping[TagId, tuple[Word, Stamp]]) -> dict[TagId, tuple[Word, Stamp]]:
-        """Return what was said last of each tag, through merges."""
-        result: dict[TagId, tuple[Word, Stamp]] = {}
-        for tag, (word, stamp) in words.items():
-            into = self.canonical(tag)
-            if word is not Word.UNSET and (into not in result or stamp > result[into][1]):
-                result[into] = (word, stamp)
-        return result
+        """Return what was said last of each tag, through merges; of two words that were said at
+        once, as a move from tag to tag does, the *yes*."""
+        said = [(s, w is Word.YES, tag, w) for tag, (w, s) in words.items() if w is not Word.UNSET]
+        return {self.canonical(tag): (word, stamp) for stamp, _, tag, word in sorted(said)}
 
     def lasting(self, words: Mapping[TagId, tuple[Word, Stamp]]) -> dict[TagId, Word]:
         """Return the words that count, through merges, for one who says them all at once.
 
         A *yes* that a later *no* took back is left out.
         """
-        affirmed, denied = standing_words(self.latest(words), self._taxonomy.ancestors)
+        affirmed, denied = standing_words(self.latest(words), self.above)
         return dict.fromkeys(affirmed, Word.YES) | dict.fromkeys(denied, Word.NO)
 
     # -- applying --------------------------------------------------------------------------
@@ -254,8 +255,10 @@ class Photos:
         self._enter_tag_name(record)
         self._tables.tags.put(tag, record)
         if op.field is Field.TAG_MERGED:
-            numbers = BitMap(self.postings.bitmap(before.encode()))
-            for number in numbers | self.postings.bitmap(self.canonical(tag).encode()):
+            numbers = self.postings.bitmap(DENYING)  # what was denied may be something else now
+            for into in (before, self.canonical(tag)):
+                numbers = numbers | self.postings.bitmap(into.encode())
+            for number in numbers:
                 shown = self.names.shown(number)
                 if shown is not None:
                     self.refresh(self.ensure(shown.photo))
@@ -271,6 +274,7 @@ class Photos:
     def detach(self, file: FileRecord, photo: ContentId) -> None:
         """A file holds this content no longer, or nobody lists the file."""
         record = self.ensure(photo)
+        self._count(file, 0, False)
         if file.id in record.files:
             record.files.remove(file.id)
         self.refresh(record)
@@ -296,7 +300,7 @@ class Photos:
         if present and (listed or affirmed):
             seen = [self.canonical(s.tag) for s in sight.tags] if sight else []
             words = self.latest(photo.words)
-            tags = tags_in_force(seen, words, self._taxonomy.ancestors)
+            tags = tags_in_force(seen, words, self.above)
         oldest = self._oldest(photo) if present and (listed or affirmed) else None
         was = None if photo.number is None else self.names.shown(photo.number)
         self.names.enter(photo, oldest)
@@ -310,8 +314,9 @@ class Photos:
             for tag in tags - before:
                 self.ensure_tag(tag)
                 self.postings.add(tag.encode(), photo.number)
-        if was is not None and (oldest is None or was.file != oldest.id):
-            self._count(self._tables.files.get(was.file), 0, False)
+        former = None if was is None else self._tables.files.get(was.file)
+        if former and former is not oldest and former.content and former.content[0] == photo.id:
+            self._count(former, 0, False)
         self._count(oldest, len(tags) + photo.standing.places, listed)
         changed = before ^ tags
         was_listed = photo.listed
@@ -354,6 +359,7 @@ class Photos:
             UNREADABLE: listed and bool(sight and sight.unreadable),
             UNTAGGED: listed and untagged,
             FAVOURITES: bool(photo.regs.get(Field.FAVOURITE)),
+            DENYING: any(word is Word.NO for word, _ in photo.words.values()),
         }
         return Standing(
             frozenset(flag for flag, belongs in flags.items() if belongs),

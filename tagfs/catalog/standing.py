@@ -18,8 +18,10 @@ FAVOURITES = b"@favourites"
 """Posting list of photos that the user marked."""
 UNTAGGED = b"@untagged"
 """Posting list of listed photos that have no tag in force."""
+DENYING = b"@denying"
+"""Posting list of photos of which the user denied some tag, whether it is in force or not."""
 
-FLAGS = (ALL, SEEN, UNREADABLE, FAVOURITES, UNTAGGED)
+FLAGS = (ALL, SEEN, UNREADABLE, FAVOURITES, UNTAGGED, DENYING)
 """Lists by the bit that stands for them in a record; the order is part of the schema."""
 
 FIRST_YEAR = 1826
@@ -111,7 +113,7 @@ class Standing:
     @property
     def places(self) -> int:
         """How many directories of views list it, besides those of tags and ``recent/``."""
-        return len(self.flags - {SEEN}) + (self.date is not None)
+        return len(self.flags - {SEEN, DENYING}) + (self.date is not None)
 
     def raw(self) -> list[int | str | None]:
         """Return the form that the table keeps."""

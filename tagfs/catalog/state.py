@@ -19,6 +19,7 @@ from tagfs.catalog.photos import Photos
 from tagfs.catalog.records import FileRecord, FolderRecord, PhotoRecord, Registers, TagRecord
 from tagfs.catalog.schema import Table
 from tagfs.catalog.shelves import TRASH, Shelves
+from tagfs.catalog.standing import DENYING
 from tagfs.catalog.tables import KeyValue, Tables
 from tagfs.catalog.undo import Deed, Listed, Said, UndoLog, Wrote
 from tagfs.catalog.waiting import Waiting
@@ -105,7 +106,7 @@ class State:
         self.photos = Photos(self.tables, taxonomy, self._photo_changed)
         self.shelves = Shelves(self.tables)
         self.undo = UndoLog(store)
-        self._waiting = Waiting(store, self.photos.canonical)
+        self._waiting = Waiting(store, self.photos.lasting)
         self.narrowings = Kept(store, Table.NARROWING, Field.NARROWING)
         self.queries = Kept(store, Table.QUERY, Field.QUERY)
         self.epoch = 0
@@ -377,8 +378,9 @@ class State:
         before = self.photos.canonical(TagId(op.id.decode()))
         self.photos.set_tag_register(op, stamp)
         if op.field is Field.TAG_MERGED:
-            for _, file in list(self._waiting.files(before.encode())):
-                self._show_waiting(file)
+            for name in (before.encode(), DENYING):
+                for _, file in list(self._waiting.files(name)):
+                    self._show_waiting(file)
 
     def _show_waiting(self, file: FileId) -> None:
         """List a file where the words put it that were said of it, once it is there."""

@@ -48,6 +48,10 @@ class ViewNames:
                 return shown
         return self._by_suffix(name)
 
+    def wanting(self, name: bytes) -> list[ContentId]:
+        """Return the photos that are called so, or would be if it were free."""
+        return [photo for photo, _ in self._holders(name)]
+
     def enter(self, photo: PhotoRecord, oldest: FileRecord | None) -> None:
         """Enter or withdraw the view name; give the photo a number when it has none."""
         want = None

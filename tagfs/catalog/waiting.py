@@ -5,7 +5,7 @@ Words and registers of a photo hang on the file's id until there is a content to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,10 +14,12 @@ import cbor2
 from tagfs.catalog.pages import Pages
 from tagfs.catalog.records import FileRecord, Registers
 from tagfs.catalog.schema import Table
-from tagfs.catalog.standing import FAVOURITES, believable, exactly
+from tagfs.catalog.standing import DENYING, FAVOURITES, believable, exactly
 from tagfs.catalog.tables import KeyValue
 from tagfs.model import NEVER, FileId, Stamp, TagId, Word
 from tagfs.vault.ops import Field, SetRegister, SetWord
+
+Lasting = Callable[[Mapping[TagId, tuple[Word, Stamp]]], Mapping[TagId, Word]]
 
 
 @dataclass(slots=True)
@@ -28,12 +30,13 @@ class _Said:
 
 
 class Waiting:
-    """Words by file id, and the lists of files that wait: by tag id, ``@favourites``, date."""
+    """Words by file id, and the lists of files that wait: by tag id, ``@favourites``, date, and of
+    those of which the user denied some tag."""
 
-    def __init__(self, store: KeyValue, canonical: Callable[[TagId], TagId]) -> None:
-        """``canonical`` follows merges of tags."""
+    def __init__(self, store: KeyValue, lasting: Lasting) -> None:
+        """``lasting`` returns which of some words count, through merges of tags."""
         self._store = store
-        self._canonical = canonical
+        self._lasting = lasting
         self._pages = Pages(store, Table.WORD_PAGE)
 
     def files(self, list_id: bytes, start: int = 0) -> Iterator[tuple[int, FileId]]:
@@ -92,15 +95,11 @@ class Waiting:
         self._put(record.id, said)
         return True
 
-    def _given(self, said: _Said) -> set[TagId]:
-        """Return the tags of a file, through merges; the later of two words counts."""
-        later: dict[TagId, list[Any]] = {}
-        for _, tag in sorted((w[1:], tag) for tag, w in said.words.items() if w[0] != Word.UNSET):
-            later[self._canonical(TagId(tag))] = said.words[tag]
-        return {tag for tag, word in later.items() if word[0] == Word.YES}
-
     def _wanted(self, said: _Said) -> set[bytes]:
-        wanted = {tag.encode() for tag in self._given(said)}
+        words = {TagId(t): (Word(w[0]), Stamp(*w[1:3])) for t, w in said.words.items()}
+        wanted = {tag.encode() for tag, word in self._lasting(words).items() if word is Word.YES}
+        if any(word is Word.NO for word, _ in words.values()):
+            wanted.add(DENYING)  # what was denied may be something else after a merge
         if said.regs.get(Field.FAVOURITE):
             wanted.add(FAVOURITES)
         stamp = said.regs.stamp(Field.DATE)

@@ -144,7 +144,8 @@ class Edits:
     def _same_bytes(self, file: FileRecord, photo: PhotoRecord) -> list[Op]:
         """Give a photo its name back that made way for a copy of itself."""
         for _, name in file.entries:
-            if photo.name == suffixed(name, photo.id):
+            free = self._state.photos.names.named(name) is None
+            if photo.name == suffixed(name, photo.id) and free:
                 return [SetRegister(Entity.PHOTO, photo.id, Field.VIEW_NAME, name)]
         return []
 

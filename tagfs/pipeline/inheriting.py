@@ -77,7 +77,21 @@ def view_name(
     if there is not None and there.chosen:
         return []
     alone = all(f == file.id for f in old.files)
-    name = old.regs.get(Field.VIEW_NAME) if alone else seen_as
+    name = (old.regs.get(Field.VIEW_NAME) or _contested(state, old)) if alone else seen_as
     if name is None or (not alone and old.name != name):
         return []
+    shown = state.photos.names.named(name)
+    if shown is not None and shown.photo != old.id:  # another photo's, which keeps it
+        if not alone:
+            return []
+        name = suffixed(name, new)
     return [aside(old, name), SetRegister(Entity.PHOTO, new, Field.VIEW_NAME, name)]
+
+
+def _contested(state: State, photo: PhotoRecord) -> bytes | None:
+    """Return the name that a photo shows without having chosen it, when others would take it."""
+    name = photo.name
+    if name is None or len(state.photos.names.wanting(name)) < 2:
+        return None
+    shown = state.photos.names.named(name)
+    return name if shown is not None and shown.photo == photo.id else None

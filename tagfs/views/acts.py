@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from tagfs.catalog.folders import suffixed, without_suffix
 from tagfs.catalog.records import Dot, FileRecord
@@ -39,25 +39,20 @@ def unlist(file: FileRecord, folder: FolderId, name: bytes) -> list[Op]:
     return [] if dots is None else [RemoveEntry(folder, name, file.id, tuple(dots))]
 
 
-def delete_entry(
-    file: FileRecord, folder: FolderId, name: bytes, now_ms: int, keeps: Keeps
+def delete_entries(
+    file: FileRecord, places: Collection[tuple[FolderId, bytes]], now_ms: int, keeps: Keeps
 ) -> list[Op]:
-    """Remove an entry; with its last one a file that would be missed goes to the trash."""
-    ops = unlist(file, folder, name)
-    if len(file.entries) == 1 and ops and keeps(file, name):
+    """Remove entries; with its last one a file that would be missed goes to the trash."""
+    ops = [op for place in places for op in unlist(file, *place)]
+    if ops and len(ops) == len(file.entries) and any(keeps(file, name) for _, name in places):
         # First: where the operations are two units, a crash between them loses nothing.
-        ops.insert(0, set_file(file.id, Field.TRASHED, (now_ms, ((folder, name),))))
+        ops.insert(0, set_file(file.id, Field.TRASHED, (now_ms, tuple(places))))
     return ops
 
 
 def delete_file(file: FileRecord, now_ms: int, keeps: Keeps) -> list[Op]:
     """Remove every entry of a file and put it into the trash."""
-    ops: list[Op] = []
-    for folder, name in file.entries:
-        ops += unlist(file, folder, name)
-    if ops and any(keeps(file, name) for _, name in file.entries):
-        ops.insert(0, set_file(file.id, Field.TRASHED, (now_ms, tuple(file.entries))))
-    return ops
+    return delete_entries(file, tuple(file.entries), now_ms, keeps)
 
 
 def delete_photo(state: State, photo: ContentId, now_ms: int, keeps: Keeps) -> list[Op]:
@@ -114,19 +109,38 @@ def say(file: FileRecord, tags: Iterable[TagId], word: Word) -> list[Op]:
     return [SetWord(subject, tag, word) for tag in tags]
 
 
+def unfiled_as(file: FileRecord, name: bytes) -> bytes | None:
+    """Return the name that an unfiled file was written under and that ``name`` stands for: itself,
+    or with the file's suffix. None for a name that is no such."""
+    names = [entry for folder, entry in file.entries if folder == UNFILED]
+    plain: bytes | None = name
+    while plain is not None:
+        label = plain
+        while len(label) < len(name):
+            label = suffixed(label, file.id)
+        if plain in names and label == name:
+            return plain
+        plain = without_suffix(plain)
+    return None
+
+
 def written_as(state: State, name: bytes) -> Iterator[FileRecord]:
     """Yield the unfiled files that were written under a name, the latest first.
 
-    ``name~id`` finds the one of that id.
+    ``name~id`` finds the one of that id, as does ``name~id~id``.
     """
-    plain = without_suffix(name)
     found = [state.file(f) for f in state.folders.candidates(UNFILED, name)]
     files = [f for f in found if f is not None]
     yield from sorted(files, key=lambda f: _when(f.entries[UNFILED, name]), reverse=True)
-    for ident in state.folders.candidates(UNFILED, plain) if plain else ():
-        file = state.file(ident)
-        if plain and file is not None and suffixed(plain, ident) == name:
-            yield file
+    plain = without_suffix(name)
+    while plain is not None:
+        for ident in state.folders.candidates(UNFILED, plain):
+            label, file = plain, state.file(ident)
+            while len(label) < len(name):
+                label = suffixed(label, ident)
+            if label == name and file is not None:
+                yield file
+        plain = without_suffix(plain)
 
 
 def set_photo(file: FileRecord, field: Field, value: object) -> SetRegister:

@@ -15,6 +15,8 @@ from tagfs.views import acts
 from tagfs.views.fixed import Fixed
 from tagfs.views.nodes import FileNode, Line, Node, Spot
 
+MOST_SUFFIXES = 4
+"""Times that a name gets ``~id`` before that is given up."""
 UNFILED_COOKIES = 1 << 40
 """Cookies of unfiled files follow those of photos, which are their numbers."""
 
@@ -40,10 +42,25 @@ class Everything(Fixed):
         for item in self._state.folders.listing(UNFILED, max(0, start - UNFILED_COOKIES)):
             file = self._state.file(FileId(item.id))
             if file is not None and not self._stands_for_photo(file):
-                name = self._state.folders.entry_name(UNFILED, item.name, file.id)
-                if self.look_up((), name) != FileNode(file.id):
-                    name = suffixed(name, file.id)
+                entry = self._state.folders.entry_name(UNFILED, item.name, file.id)
+                name = self._label(file, entry)
                 yield Line(UNFILED_COOKIES + item.slot + 1, name, FileNode(file.id))
+
+    def _label(self, file: FileRecord, entry: bytes) -> bytes:
+        """Return what shows an entry of an unfiled file: its name, with as many suffixes as it
+        takes to be nothing else's."""
+        taken: set[bytes] = set()
+        label = entry
+        for label in sorted(name for folder, name in file.entries if folder == UNFILED):
+            own = label == entry
+            for _ in range(MOST_SUFFIXES):
+                if label not in taken and self.look_up((), label) == FileNode(file.id):
+                    break
+                label = suffixed(label, file.id)
+            taken.add(label)
+            if own:
+                break
+        return label
 
     def look_up(self, path: tuple[str, ...], name: bytes) -> Node | None:
         """Resolve a listed name, else the name under which an unfiled file was written."""

@@ -45,7 +45,8 @@ class Moves:
         """Remove a file from a place."""
         if isinstance(where, OwnFolder):
             recorded = self._state.folders.entry_name(where.folder, name, file.id)
-            return acts.delete_entry(file, where.folder, recorded, self._now_ms(), self._keeps)
+            places = ((where.folder, recorded),)
+            return acts.delete_entries(file, places, self._now_ms(), self._keeps)
         if where.view != "trash" and self._overwriting.is_scratch(file, name):
             return acts.delete_file(file, self._now_ms(), self._keeps)
         return self._views[where.view].remove(where.path, file)
@@ -65,8 +66,10 @@ class Moves:
         """Whether views resolve this name to this file already."""
         shown = acts.number_of(self._state, file)
         if shown is not None and shown.name == name and shown.file == file.id:
-            return True
-        return (UNFILED, name) in file.entries
+            photo = self._state.photos.get(shown.photo)
+            if photo is not None and photo.listed:  # all/ has no documents of own folders
+                return True
+        return acts.unfiled_as(file, name) is not None
 
     def move_file(
         self,
@@ -79,6 +82,8 @@ class Moves:
     ) -> list[Op]:
         if isinstance(there, OwnFolder | Spot):
             raise FileError(errno.EISDIR)
+        if file.target is not None and isinstance(target, Spot) and target.view != "trash":
+            raise not_permitted("Symbolic links belong into your own folders.")
         if isinstance(target, Spot) and target.view == "trash":
             if isinstance(source, Spot) and source.view == "trash":
                 raise not_permitted("Names in the trash stay as they were.")
@@ -197,8 +202,9 @@ class Moves:
             return ops
         else:
             ops += self._in_place_of(file, source, name, target, new_name, None)
-        if (UNFILED, name) in file.entries:
-            ops += acts.unlist(file, UNFILED, name)
+        recorded = acts.unfiled_as(file, name)
+        if recorded is not None:
+            ops += acts.unlist(file, UNFILED, recorded)
             ops.append(AddEntry(UNFILED, new_name, file.id))
         photo = None if content is None else self._state.photos.get(content)
         shown = acts.number_of(self._state, file)
@@ -207,6 +213,9 @@ class Moves:
         twin = photo.chosen and shown.file != file.id  # of a photo that has a name of its own
         unnamed = looks_temporary(name) and looks_temporary(new_name) and not photo.chosen
         if not twin and not unnamed:
+            named = self._state.photos.names.named(new_name)
+            if named is not None and named.photo != shown.photo:  # of a photo that is not here
+                ops += self._overwriting.make_way(self._record(named.file), new_name)
             ops.append(SetRegister(Entity.PHOTO, shown.photo, Field.VIEW_NAME, new_name))
         return ops
 
@@ -246,22 +255,20 @@ class Moves:
         return [acts.set_folder(folder, Field.PLACE, (place[0], place[1], False))]
 
     def _discard_folder(self, folder: FolderId) -> list[Op]:
-        """Delete a folder with everything in it, also what is listed in it more than once."""
-        ops: list[Op] = []
-        taken: dict[FileId, int] = {}
-        inside = [folder]
-        for above in inside:
-            for item in self._state.folders.listing(above):
+        """Delete a folder with everything in it."""
+        folders = [folder]
+        places: dict[FileId, list[tuple[FolderId, bytes]]] = {}  # all of them that a file has here
+        for at in folders:
+            for item in self._state.folders.listing(at):
                 if item.kind == FOLDER:
-                    inside.append(FolderId(item.id))
-                    continue
-                file = self._record(FileId(item.id))
-                taken[file.id] = taken.get(file.id, 0) + 1
-                if taken[file.id] == len(file.entries) > 1:
-                    ops += acts.delete_file(file, self._now_ms(), self._keeps)
+                    folders.append(FolderId(item.id))
                 else:
-                    ops += self.take(file, OwnFolder(above), item.name)
-        return [*ops, *(op for each in reversed(inside) for op in self.drop(each))]
+                    recorded = self._state.folders.entry_name(at, item.name, item.id)
+                    places.setdefault(FileId(item.id), []).append((at, recorded))
+        ops: list[Op] = []
+        for file, found in places.items():
+            ops += acts.delete_entries(self._record(file), found, self._now_ms(), self._keeps)
+        return ops + [op for at in reversed(folders) for op in self.drop(at)]
 
     def _record(self, file: FileId) -> FileRecord:
         record = self._state.file(file)

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from tagfs.catalog.records import FileRecord
 from tagfs.catalog.state import State
-from tagfs.model import UNFILED, ContentId, FileId
+from tagfs.model import UNFILED, Content, ContentId, FileId
 from tagfs.pipeline import inheriting
 from tagfs.pipeline.names import looks_temporary
 from tagfs.pipeline.versions import Versions
-from tagfs.vault.ops import Field, Op, RemoveEntry
+from tagfs.vault.ops import AddEntry, Entity, Field, Op, RemoveEntry, SetRegister
 from tagfs.views import acts
 from tagfs.views.nodes import Directory, OwnFolder
 from tagfs.views.traces import Traces
@@ -96,13 +96,15 @@ class Overwriting:
         """Let the same bytes take the place of those that were written here before."""
         photo = self._state.photos.get(content)
         files = [self._state.file(f) for f in (photo.files if photo else ())]
-        here = (UNFILED, name)
-        return [
-            op
-            for file in files
-            if file is not None and set(file.entries) == {here} and not self._rewritten(file.id)
-            for op in acts.unlist(file, *here)
-        ]
+        ops: list[Op] = []
+        for file in filter(None, files):
+            shown = acts.number_of(self._state, file)
+            listed = shown is not None and (shown.name, shown.file) == (name, file.id)
+            if not (listed or acts.unfiled_as(file, name) is not None):
+                continue
+            if len(file.entries) == 1 and _unfiled(file) and not self._rewritten(file.id):
+                ops += acts.unlist(file, *next(iter(file.entries)))
+        return ops
 
     def replace(self, old: FileRecord, new: FileRecord, taken: list[Op], saved: bool) -> list[Op]:
         """Give a file the entry in an own folder that ``taken`` takes from another.
@@ -118,13 +120,44 @@ class Overwriting:
             taken = [op for op in taken if isinstance(op, RemoveEntry)]
         return taken + self._versions.hand_on(old.id, new.id, with_old=due)
 
+    def take_name(self, old: FileRecord, content: Content, name: bytes) -> list[Op]:
+        """Choose the view name of a photo that was written over an old file's; a known one keeps
+        its own, and so does a photo that has the name in other places than this.
+
+        Otherwise it could go to one that an own folder has under the same name.
+        """
+        photo = self._state.photos.get(content.id)
+        if not content.media_type.startswith(("image/", "video/")) or (photo and photo.chosen):
+            return []
+        shown = self._state.photos.names.named(name)
+        if shown is not None and (old.content is None or shown.photo != old.content[0]):
+            return []
+        others = [self._state.photos.get(p) for p in self._state.photos.names.wanting(name)]
+        ops: list[Op] = [
+            inheriting.aside(other, name)
+            for other in others
+            if other is not None and other.id != content.id
+        ]
+        return [*ops, SetRegister(Entity.PHOTO, content.id, Field.VIEW_NAME, name)]
+
     def make_way(self, file: FileRecord, name: bytes) -> list[Op]:
-        """Show the photo that has a view name as ``name~id`` from now on."""
+        """Show the photo that has a view name as ``name~id`` from now on, and all that would have
+        the name if it were free."""
         shown = acts.number_of(self._state, file)
         if shown is None or shown.name != name:
+            return self._rename_twin(file, name)
+        wanting = dict.fromkeys([shown.photo, *self._state.photos.names.wanting(name)])
+        photos = [self._state.photos.get(photo) for photo in wanting]
+        return [inheriting.aside(photo, name) for photo in photos if photo is not None]
+
+    @staticmethod
+    def _rename_twin(file: FileRecord, name: bytes) -> list[Op]:
+        """Let a file that ``all/`` lists as ``name~id`` take that for its name, which then is one
+        of two equal ones."""
+        entry = acts.unfiled_as(file, name)
+        if entry is None or entry == name:
             return []
-        photo = self._state.photos.get(shown.photo)
-        return [] if photo is None else [inheriting.aside(photo, name)]
+        return [*acts.unlist(file, UNFILED, entry), AddEntry(UNFILED, name, file.id)]
 
     def instead(self, old: FileRecord | None, new: FileId, where: Directory) -> list[Op]:
         """Tell a new file in place of which one it was written."""

@@ -59,6 +59,7 @@ class _Asked:
     until: float
     door: Door | None  # the name, as far as the kernel asked for it
     pending: Pending | None = None
+    refused: FileError | None = None  # why no file can be made here
 
     def again(self, door: Door) -> bool:
         """Whether this is the name that is being looked up again.
@@ -143,10 +144,7 @@ class Pendings:
         return True
 
     def looked_up(self, door: Door) -> FileId:
-        """The caller resolved a name to a file. Returns which file it is given for it.
-
-        Raises what the view says to a new file.
-        """
+        """The caller resolved a name to a file. Returns which file it is given for it."""
         file = self._state.file(door.file)
         if file is not None and file.target is not None:
             return door.file  # a symlink is on the way to what is opened
@@ -159,10 +157,10 @@ class Pendings:
         if asked is not None and asked.file == door.file and self._makes_way(door):
             try:
                 asked.pending = self._begin(door)
-            except FileError:
-                self._asked.pop(self._traces.caller)
-                raise
-            door = Door(asked.pending.record.id, door.where, door.name)
+            except FileError as error:  # of opening, not of looking: the kernel would look again
+                asked.refused = error
+            else:
+                door = Door(asked.pending.record.id, door.where, door.name)
         elif asked is not None and asked.file != door.file and asked.pending is None:
             self._asked.pop(self._traces.caller)
         self._traces.looked_up(door)
@@ -196,6 +194,8 @@ class Pendings:
         else:
             kept = self._overwriting.gives_way(file)
         if emptied:
+            if kept and asked is not None and asked.file == file.id and asked.refused:
+                raise asked.refused
             if not kept or (asked is not None and asked.file == file.id):
                 return None  # nothing to be kept, or looked up in an own folder, or by no name
             self._ask(file.id)
@@ -286,6 +286,8 @@ class Pendings:
             filled = FileRecord(file.id, file.ino, file.born)
             filled.regs.write(Field.CONTENT, (content.id, content.size), self._stamp())
             ops += view.add(pending.where.path, filled)
+        if old is not None and content is not None and (old.content or (b"",))[0] != content.id:
+            ops += self._overwriting.take_name(old, content, pending.name)
         ops.append(acts.set_file(file.id, Field.MODE, file.mode))
         ops.append(AddEntry(UNFILED, pending.name, file.id))
         return ops

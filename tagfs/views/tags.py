@@ -175,7 +175,7 @@ class Tags(Fixed):
         into = TagId(new_path[0]) if new_path else self._state.photos.tag(text)
         if into is None or into == tag:
             return [SetRegister(Entity.TAG, tag.encode(), Field.TAG_NAME, text)]
-        if tag in self._state.taxonomy.ancestors(into):
+        if tag in self._state.photos.above(into):
             raise not_permitted("A tag cannot be merged into one of its own kinds.")
         ops: list[Op] = [SetRegister(Entity.TAG, tag.encode(), Field.TAG_MERGED, str(into))]
         if not self._state.photos.is_listed_tag(into):  # its folder is what the user sees next

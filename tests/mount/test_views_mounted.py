@@ -124,3 +124,16 @@ def test_dragging_between_views_leaves_the_source(gallery: Path) -> None:
 def test_a_query_that_cannot_be_read_is_invalid(gallery: Path) -> None:
     assert "Invalid argument" in do("ls", gallery / "search/(dog").stderr
     assert "^" in (gallery / ".tagfs/events").read_text()
+
+
+def test_writing_over_a_name_where_nothing_can_be_written_says_so_each_time(gallery: Path) -> None:
+    (gallery / "tags/best").mkdir()
+    before = (gallery / "all/cat.jpg").read_bytes()
+    for _ in range(2):
+        done = do("cp", gallery / "a/dog1.jpg", gallery / "recent/cat.jpg")
+        assert "Operation not permitted" in done.stderr
+    with pytest.raises(PermissionError):
+        os.truncate(gallery / "recent/cat.jpg", 0)
+    assert (gallery / "recent/cat.jpg").read_bytes() == before
+    (gallery / "tags/cat/cat.jpg").write_bytes(b"")  # the same process can write elsewhere
+    assert (gallery / "all/cat.jpg").read_bytes() == before

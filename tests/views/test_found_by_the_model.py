@@ -195,3 +195,146 @@ def test_a_folder_in_the_trash_takes_a_file_along_that_it_lists_twice(tmp_path: 
         assert g.gallery.state.state_hash() == before
 
     run(tmp_path, script)
+
+
+def test_a_folder_in_the_trash_takes_along_all_that_it_lists_below(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("a")
+        g.mkdir("a/b")
+        await g.write("a/x", b"the only copy")
+        g.ln("a/x", "a/y")
+        g.ln("a/x", "a/b/z")
+        g.mv("a", "trash/a")
+        assert "a" not in g.names()
+        assert len(g.names("trash")) == 1
+        assert await g.read("trash/" + g.names("trash")[0]) == b"the only copy"
+
+    run(tmp_path, script)
+
+
+def test_what_is_written_over_a_name_in_a_view_has_it_though_a_folder_uses_it_too(
+    tmp_path: Path,
+) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("a")
+        await g.write("a/x.png", picture(200))
+        await g.gallery.wait("recognised", 30)
+        await g.write("x.png", picture(201))
+        await g.write("all/x.png", picture(20))
+        assert await g.read("all/x.png") == picture(20)
+        await g.gallery.wait("recognised", 30)
+        assert await g.read("all/x.png") == picture(20)
+        assert len(g.names("all")) == 3
+
+    run(tmp_path, script)
+
+
+def test_a_copy_that_all_lists_beside_the_photo_can_be_renamed_tagged_and_written_over(
+    tmp_path: Path,
+) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("a")
+        g.mkdir("tags/best")
+        await g.write("a/x.png", picture(200))
+        await g.write("tags/best/x.png", picture(200))  # where nothing has the name
+        await g.gallery.wait("recognised", 30)
+        (copy,) = [name for name in g.names("all") if "~" in name]
+        g.mv("all/" + copy, "tags/dog/" + copy)
+        assert g.names("all") == sorted(["x.png", copy])
+        await g.write("all/" + copy, b"a note")
+        assert await g.read("all/" + copy) == b"a note"
+        assert len(g.names("all")) == 3
+        (copy,) = set(g.names("all")) - {"x.png", copy}
+        g.mv("all/" + copy, "all/y.png")
+        assert await g.read("all/y.png") == picture(200)
+        assert g.ino("all/y.png") != g.ino("a/x.png")
+
+    run(tmp_path, script)
+
+
+def test_a_tag_that_was_merged_away_still_stands_above_what_is_below_it(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("tags/mine")
+        g.mkdir("tags/dog")
+        g.mkdir("tags/animal")
+        g.mv("tags/animal", "tags/mine")
+        await g.write("tags/dog/x", b"about a dog")
+        assert g.names("tags/mine") == ["x"]
+        g.rm("tags/mine/x")
+        assert g.names("tags/dog") == []
+
+    run(tmp_path, script)
+
+
+def test_a_photo_gets_the_name_it_is_given_in_a_tag_where_no_other_has_it(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        photos = [picture(red) for red in (200, 20, 21, 22, 23, 24)]
+        for number, data in enumerate(photos):
+            await g.write(f"{number}.png", data)
+        await g.gallery.wait("recognised", 30)
+        for number in range(1, len(photos)):
+            g.mv(f"tags/cat/{number}.png", "tags/cat/0.png")  # the dog of this name is elsewhere
+            assert await g.read("tags/cat/0.png") == photos[number]
+            g.mv("tags/cat/0.png", f"tags/cat/{number}.png")
+        assert len(g.names("all")) == len(photos)
+
+    run(tmp_path, script)
+
+
+def test_what_is_given_by_a_move_counts_when_both_tags_are_merged(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        for tag in ("a", "b"):
+            g.mkdir("tags/" + tag)
+        for old, new in (("a", "b"), ("b", "a")):
+            await g.write(f"tags/{old}/{old}.png", picture(20 if old == "a" else 200))
+            g.mv(f"tags/{old}/{old}.png", f"tags/{new}/{old}.png")
+        g.mv("tags/a", "tags/b")
+        assert g.names("tags/b") == ["a.png", "b.png"]
+
+    run(tmp_path, script)
+
+
+def test_link_counts_are_right_after_the_content_that_a_file_had_comes_back(
+    tmp_path: Path,
+) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("a")
+        await g.write("a/x.png", picture(200))
+        await g.write("a/x.png", picture(20))
+        await g.write("a/y.png", picture(200))
+        count = g.tree.attr(g.ino("a/x.png")).nlink
+        places = ("a", "all", "untagged")
+        assert count == sum(g.ino("a/x.png") == g.ino(f"{p}/x.png") for p in places) == 3
+
+    run(tmp_path, script)
+
+
+def test_a_tagged_text_of_a_folder_that_is_moved_to_all_is_there(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("tags/best")
+        await g.write("notes.txt", b"a text")
+        await g.write("tags/best/other.txt", b"another text")
+        g.mv("notes.txt", "tags/best/other.txt")  # a known file only gains the tag
+        g.mv("tags/best/notes.txt", "all/notes.txt")
+        assert await g.read("all/notes.txt") == b"a text"
+
+    run(tmp_path, script)
+
+
+def test_a_merge_lists_what_was_denied_under_another_name_as_a_rebuilt_catalog_does(
+    tmp_path: Path,
+) -> None:
+    async def script(g: Folder) -> None:
+        await g.write("dog.png", picture(200))
+        await g.gallery.wait("recognised", 30)
+        g.mkdir("tags/animal")
+        g.ln("dog.png", "tags/animal/dog.png")
+        g.rm("tags/animal/dog.png")
+        assert "dog" not in g.names("tags")
+        g.mkdir("tags/best")
+        g.mkdir("tags/dog")
+        g.mv("tags/dog", "tags/best")  # what is best is no kind of animal
+        assert g.names("tags/best") == ["dog.png"]
+        assert g.names("untagged") == []
+
+    run(tmp_path, script)

@@ -1,0 +1,785 @@
+"""A small model of what the tree means, written from the design's sentences and not from the code.
+
+Files are told apart by identity, photos by their bytes, tags by identity; a *view directory* is
+``all``, ``trash`` or a path of tags. Acts take what stands at a name already (``there``), because
+under which suffix a view lists a photo depends on ids that no user can foresee. Every act returns
+None, or the errno that the user gets, and then nothing has changed.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+MEDIA = b"\x89PNG\r\n\x1a\n"
+"""Contents that begin so are photos; the byte after it says what a recogniser sees."""
+ABOVE = {"tabby": ("cat", "animal"), "cat": ("animal",), "dog": ("animal",), "animal": ()}
+"""The concepts, and what is above each."""
+SEEN = {b"d": ("dog", "animal"), b"t": ("tabby", "cat", "animal"), b"n": (), b"u": ()}
+"""What is seen in a photo, by the byte after MEDIA; u cannot be decoded."""
+VIEWS = ("all", "tags", "dates", "recent", "untagged", "favourites", "review", "search", "trash")
+"""The views that there are."""
+RESERVED = frozenset((*VIEWS, "people", "places", "videos", ".tagfs"))
+TAKES = ("all", "tags", "dates", "favourites")
+"""Views that something can be copied into."""
+DELETES = ("all", "dates", "recent", "untagged", "review")
+"""Views in which ``rm`` deletes."""
+AN_HOUR = 3600.0
+
+
+@dataclass(eq=False, repr=False)
+class Tag:
+    """A tag. A concept is one from the beginning, though nothing lists it."""
+
+    name: str
+    concept: str | None = None
+    kept: bool = False
+    into: Tag | None = None
+
+    def __repr__(self) -> str:
+        return f"tag {self.name!r}"
+
+
+@dataclass(eq=False, repr=False)
+class Folder:
+    """An own folder; the root has no parent."""
+
+    parent: Folder | None = None
+    name: str = ""
+    children: dict[str, Folder | File] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"folder {self.name!r}"
+
+
+@dataclass(eq=False, repr=False)
+class File:
+    """One inode. ``places``: (folder, name), with None for the unfiled ones."""
+
+    born: int
+    data: bytes = b""
+    target: str | None = None
+    places: list[tuple[Folder | None, str]] = field(default_factory=list)
+    lost: list[tuple[Folder | None, str]] = field(default_factory=list)
+    ino: int | None = None
+    labels: set[str] = field(default_factory=set)  # under which names all/ lists it
+    trashed: float = 0.0  # when
+    version_of: File | None = None  # whose former content it is, in the trash
+    said: Content = field(default_factory=lambda: Content())  # while it is empty
+
+    def __repr__(self) -> str:
+        return f"file {self.born} {self.data!r} at {self.places or self.lost}"
+
+    @property
+    def photo(self) -> bool:
+        """Whether its content is a picture."""
+        return self.data.startswith(MEDIA)
+
+
+@dataclass(frozen=True)
+class View:
+    """A view directory: ``tags`` for a path of tags, ``parts`` for other paths."""
+
+    name: str
+    tags: tuple[Tag, ...] = ()
+    parts: tuple[str, ...] = ()
+
+
+@dataclass
+class Content:
+    """What is known of equal bytes: a photo, or a document that somebody tagged."""
+
+    words: dict[Tag, tuple[bool, int]] = field(default_factory=dict)
+    seen: tuple[str, ...] | None = None  # None until it was looked at
+    favourite: bool = False
+    date: str | None = None
+    label: str | None = None  # under which name views list it now
+    chosen: bool = False  # "chosen once for the whole vault": the label stays from now on
+    asked: str | None = None  # what it was renamed to in a view
+    gone: bool = False  # no live file had it when this was last looked at
+
+
+Where = Folder | View
+Words = dict[Tag, tuple[bool, int]]
+"""The user's yes or no, and when."""
+
+
+class World:
+    """Everything there is, and what acts do to it."""
+
+    def __init__(self) -> None:
+        self.root = Folder()
+        self.files: list[File] = []
+        self.trash: list[File] = []
+        self.contents: dict[bytes, Content] = {}
+        self.tags = [Tag(name, name) for name in ABOVE]
+        self.written: dict[tuple[View, str], File] = {}
+        self.edited: dict[tuple[View, str], File] = {}
+        self.kept: set[tuple[Tag, ...]] = set()
+        self.time = 0.0  # seconds
+        self._count = itertools.count(1)
+
+    # -- looking -----------------------------------------------------------------------------
+
+    def content(self, data: bytes) -> Content:
+        """Return what is known of these bytes."""
+        return self.contents.setdefault(data, Content())
+
+    def subject(self, file: File) -> Content:
+        """Return where the user's words on a file hang: "Words hang on the file id until there is
+        a content, then on the content id, media or not"."""
+        return self.content(file.data) if file.data else file.said
+
+    def live(self) -> list[File]:
+        """Return every file that some place lists, oldest first."""
+        return [f for f in self.files if f.places]
+
+    def unfiled(self) -> list[File]:
+        """Return the files that are in ``all/`` for want of a folder, or by choice."""
+        return [f for f in self.live() if any(folder is None for folder, _ in f.places)]
+
+    def twins(self, file: File) -> list[File]:
+        """Return every live file of the same photo, oldest first; empty and other files never
+        merge ("Empty and non-media files never merge")."""
+        if not file.photo:
+            return [file] if file.places else []
+        return [f for f in self.live() if f.data == file.data]
+
+    def line(self, file: File) -> File:
+        """Return the file whose inode a view shows for this one ("A photo is listed once in a
+        view, with the inode of its oldest file")."""
+        return self.twins(file)[0] if file.photo else file
+
+    def members(self, where: View) -> list[File]:
+        """Return which files a view directory lists, each once."""
+        if where.name == "trash":
+            return list(self.trash)
+        lines = dict.fromkeys(self.line(f) for f in self.live() if self._belongs(f, where))
+        if where.name == "all":
+            # "all/, which lists every unfiled file, twins and non-media too"
+            lines |= dict.fromkeys(self.unfiled())
+        return list(lines)
+
+    def shows(self, where: View, file: File) -> bool:
+        """Whether the name of a file that was written into a view directory must resolve there."""
+        if where.name == "trash":
+            return file in self.trash
+        return bool(file.places) and (where.name == "all" or self._belongs(file, where))
+
+    def _belongs(self, file: File, where: View) -> bool:
+        said = self.subject(file)
+        match where.name:
+            case "all":
+                return file.photo
+            case "tags":
+                return set(map(self.canonical, where.tags)) <= self.tags_of(file)
+            case "favourites":
+                return said.favourite
+            case "dates":
+                return said.date == "-".join(where.parts)
+            case "untagged":
+                return file.photo and not self.tags_of(file)
+            case "review":
+                return file.photo and said.seen is not None and file.data[len(MEDIA) :][:1] == b"u"
+            case _:  # everything came in within the last 30 days
+                return where.name == "recent" and file.photo
+
+    def folders_in(self, where: View) -> set[str]:
+        """Return which directories a view directory lists."""
+        if where == View("tags"):
+            return {tag.name for tag in self.listed_tags()}
+        if where.name == "tags":
+            below = (path for path in self.kept if path[:-1] == where.tags)
+            return {path[-1].name for path in below if path[-1] in self.listed_tags()}
+        if where == View("review"):
+            return {"unreadable"}
+        if where.name == "dates":
+            dates = {self.subject(f).date for f in self.live() if f.data} - {None}
+            split = [tuple(date.split("-")) for date in dates if date is not None]
+            depth = len(where.parts)
+            return {d[depth] for d in split if len(d) > depth and d[:depth] == where.parts}
+        return set()
+
+    # -- tags --------------------------------------------------------------------------------
+
+    def canonical(self, tag: Tag) -> Tag:
+        """Follow merges."""
+        while tag.into is not None:
+            tag = tag.into
+        return tag
+
+    def find(self, name: str) -> Tag | None:
+        """Return the tag of this name ("Tags compare by NFC casefold"). One that was merged away
+        means what it went into; a name that a tag was renamed from is free."""
+        same = [t for t in self.tags if t.name.casefold() == name.casefold()]
+        same.sort(key=lambda t: t.into is not None)
+        return self.canonical(same[0]) if same else None
+
+    def above(self, tag: Tag) -> set[Tag]:
+        """Return the tags above one."""
+        names = ABOVE.get(tag.concept or "", ())
+        return {self.canonical(t) for t in self.tags if t.concept in names and t.concept} - {tag}
+
+    def words_of(self, file: File) -> Words:
+        """Return the user's words, through merges, the later one where two meet; of two
+        that were said at once the *yes*."""
+        words: Words = {}
+        for tag, word in self.subject(file).words.items():
+            into = self.canonical(tag)
+            if into not in words or (word[1], word[0]) > (words[into][1], words[into][0]):
+                words[into] = word
+        return words
+
+    def tags_of(self, file: File) -> set[Tag]:
+        """Return the tags in force: "*no* on T denies T and all below it, *yes* on T implies its
+        ancestors, *no* on a leaf leaves the ancestors"; of two words that meet the later counts."""
+        words = self.standing(file)
+        seen = self.content(file.data).seen if file.photo else None
+        in_force = {self.canonical(t) for t in self.tags if t.concept in (seen or ())}
+        yes = {t: at for t, (word, at) in words.items() if word}
+        for tag in yes:
+            in_force |= {tag} | (self.above(tag) if file.data else set())
+        return {
+            tag
+            for tag in in_force
+            if not self._denied(
+                words, tag, max((yes[t] for t in yes if tag in {t} | self.above(t)), default=0)
+            )
+        }
+
+    def standing(self, file: File) -> Words:
+        """Return the words that count: a *yes* that a later *no* took back is none."""
+        words = self.words_of(file)
+        return {
+            tag: (word, at)
+            for tag, (word, at) in sorted(words.items(), key=lambda item: item[1][1])
+            if not word or not self._denied(words, tag, at)
+        }
+
+    def _denied(self, words: Words, tag: Tag, affirmed: int) -> bool:
+        return any(
+            not word and at > affirmed and t in {tag} | self.above(tag)
+            for t, (word, at) in words.items()
+        )
+
+    def listed_tags(self) -> list[Tag]:
+        """Return what ``tags/`` lists: what was made, and what some photo or document has."""
+        had = {t for f in self.live() if f.data for t in self.tags_of(f)}
+        return [t for t in self.tags if t.into is None and (t.kept or t in had)]
+
+    def say(self, file: File, tags: Iterable[Tag], word: bool) -> None:
+        """Note the user's word."""
+        for tag in tags:
+            self.subject(file).words[self.canonical(tag)] = (word, next(self._count))
+
+    def mean(self, file: File, where: View) -> None:
+        """Say what being put into a view directory means: "unfiled + every tag of the path",
+        "unfiled + the user's date", "unfiled + favourite"."""
+        self.say(file, where.tags, True)
+        if where.name == "favourites":
+            self.subject(file).favourite = True
+        elif where.name == "dates":
+            self.subject(file).date = "-".join(where.parts)
+
+    # -- files -------------------------------------------------------------------------------
+
+    def put(self, file: File, where: Where, name: str) -> None:
+        """Give a file a place. A view's name for it has to resolve from now on."""
+        if isinstance(where, Folder):
+            where.children[name] = file
+            if (where, name) not in file.places:
+                file.places.append((where, name))
+        else:
+            if (None, name) not in file.places:
+                file.places.append((None, name))
+            self.note(file, where, name)
+
+    def note(self, file: File, where: View, name: str) -> None:
+        """Something was written under a name in a view."""
+        self.written[where, name] = file
+
+    def take(self, file: File, folder: Folder | None, name: str) -> None:
+        """Take a place away; with the last one the file goes ("to trash (when the last entry)")."""
+        self._unplace(file, folder, name)
+        if not file.places:
+            self._discard(file, [(folder, name)])
+
+    def delete(self, file: File) -> None:
+        """``rm`` in ``all/``, ``dates/`` and the like trashes every live file of that photo; a twin
+        that ``all/`` lists beside the photo by a name of its own goes alone."""
+        for twin in self.twins(file) if self.line(file) is file else [file]:
+            places = list(twin.places)
+            for place in places:
+                self._unplace(twin, *place)
+            self._discard(twin, places)
+
+    def _unplace(self, file: File, folder: Folder | None, name: str) -> None:
+        file.places.remove((folder, name))
+        if folder is not None:
+            del folder.children[name]
+
+    def _discard(self, file: File, places: list[tuple[Folder | None, str]]) -> None:
+        """An empty file, or a symlink, loses nothing: it is gone at once."""
+        file.lost, file.trashed = places, self.time
+        if file.data:
+            self.trash.append(file)
+
+    def new(self, where: Where, name: str, data: bytes = b"", target: str | None = None) -> File:
+        """Make a file: "Copying always makes an independent file"."""
+        file = File(next(self._count), b"", target)
+        self.files.append(file)
+        self.put(file, where, name)
+        if isinstance(where, View):
+            self.mean(file, where)
+        self.fill(file, data)
+        return file
+
+    def fill(self, file: File, data: bytes, emptied: bool = False) -> None:
+        """Give a file another content: "Editing one file gives that file another content (a new
+        photo, with the user's tags copied); its twins keep the old". What was said of the new
+        content before stays. After an overwrite (``emptied``) of a photo words go along "only when
+        it is recognisably the same picture", which no two pictures of this model are."""
+        if data == file.data:
+            return
+        words, old = self.standing(file), self.subject(file)
+        if file.data:
+            self._keep_old(file)
+        if data and not (file.photo and emptied):
+            new, now = self.content(data), next(self._count)
+            for tag, (word, _) in words.items():
+                if tag not in new.words or not file.data:
+                    new.words[tag] = (word, now)
+            new.favourite |= old.favourite
+            new.date = new.date if new.date and file.data else old.date or new.date
+        file.said = Content()
+        file.data = data
+
+    def _keep_old(self, file: File) -> None:
+        """The old content stays in the trash; "of non-media the last three versions, at most one
+        an hour"."""
+        if not file.photo:
+            if not self._due(file):
+                return
+            for version in self._versions(file)[2:]:
+                self.trash.remove(version)
+        ghost = File(next(self._count), file.data, lost=list(file.places), trashed=self.time)
+        ghost.version_of = None if file.photo else file
+        self.files.append(ghost)
+        self.trash.append(ghost)
+
+    def _versions(self, file: File) -> list[File]:
+        return sorted(
+            (f for f in self.trash if f.version_of is file), key=lambda f: f.trashed, reverse=True
+        )
+
+    def _due(self, file: File) -> bool:
+        newest = self._versions(file)[:1]
+        return not newest or not 0 <= self.time - newest[0].trashed < AN_HOUR
+
+    def _take_for(self, new: File, old: File, folder: Folder, name: str) -> None:
+        """A file is moved over another. What a text was is a version of the new one then; one
+        that a program has just saved in that way is kept once an hour only."""
+        if old.photo or len(old.places) != 1:
+            self.take(old, folder, name)
+            return
+        kept = self.subject(new).chosen or self._due(old)
+        self.take(old, folder, name)
+        if not kept and old in self.trash:
+            self.trash.remove(old)
+        mine = self._versions(old)
+        both = sorted([*mine, *self._versions(new)], key=lambda f: f.trashed, reverse=True)
+        for version in both[2 if kept else 3 :]:
+            self.trash.remove(version)
+        for version in mine:
+            version.version_of = new
+        if kept:
+            old.version_of = new
+
+    # -- acts on files -----------------------------------------------------------------------
+
+    def free(self, where: Where, name: str) -> int | None:
+        """Say why no new entry of this name can be made here, where nothing has it yet."""
+        if isinstance(where, Folder):
+            return errno.EPERM if where is self.root and name in RESERVED else None
+        # Neither beside the tags nor beside the years.
+        top = where.name in ("tags", "dates") and not where.tags + where.parts
+        return errno.EPERM if where.name not in TAKES or top else None
+
+    def write(self, where: Where, name: str, there: File | None, data: bytes) -> int | None:
+        """Copy over a name, or make it. "In views writing under an existing name never destroys
+        the photo that had it": "the name shows what was just written, the older photo is listed as
+        ``name~id.ext``, both exist". A note that lies in ``all/`` is overwritten like anywhere."""
+        if there is not None and there in self.trash:
+            return errno.EPERM
+        if there is not None and (isinstance(where, Folder) or not self.gives_way(there)):
+            self.fill(there, data, True)
+            return None
+        if (no := self.free(where, name)) is not None:
+            return no
+        if there is not None:
+            self.give_way(there, name, data)
+        file = self.new(where, name, data)
+        taken = there is not None and there.data != data and not self._anothers(name, there)
+        if taken and file.photo and not self.subject(file).chosen:
+            self._aside(name)
+            self._called(file, name)
+        return None
+
+    def gives_way(self, there: File) -> bool:
+        """Whether writing under a file's name in a view leaves it as it is."""
+        own = any(folder is not None for folder, _ in there.places)
+        return there.photo or (bool(there.data) and own)
+
+    def _anothers(self, name: str, there: File) -> bool:
+        """Whether views call a photo so that is another than the one that stands here: "other
+        photos change it in two cases only"."""
+        others = (f for f in self.live() if f.data != there.data)
+        return any(self._called_now(f) == name for f in others)
+
+    def _called_now(self, file: File) -> str | None:
+        """Return under which name views list a photo, or a document that somebody tagged."""
+        said = self.subject(file)
+        if file.photo:
+            return said.label
+        known = file.data and (self.tags_of(file) or said.favourite or said.date)
+        return min(file.labels, default=None) if known else None
+
+    def give_way(self, there: File, name: str, data: bytes) -> None:
+        """Free a name in the views for another file. The same bytes again make no more files."""
+        if there.data == data:
+            for file in self.live():
+                here = name in file.labels or (None, name) in file.places
+                if file.data == data and here and [f for f, _ in file.places] == [None]:
+                    self._unplace(file, *file.places[0])
+        elif self.gives_way(there):
+            if (old := self._unfiled_as(there, name)) is not None:
+                there.places.remove((None, old))
+                there.places.append((None, name))
+            if there.photo and self.subject(there).label == name and self.line(there) is there:
+                self._aside(name)
+        else:
+            self.delete(there)
+
+    def _called(self, file: File, name: str) -> None:
+        content = self.subject(file)
+        content.label, content.asked, content.chosen = None, name, True
+
+    def _unfiled_as(self, file: File, name: str) -> str | None:
+        """Return the place without a folder that a name is of, as it is or with ``~id``."""
+        own = [n for folder, n in file.places if folder is None]
+        if name not in own and (name not in file.labels or self.subject(file).label == name):
+            return None  # what a photo is called is no place
+        return next((n for n in plain(name) if n in own), None)
+
+    def _aside(self, name: str) -> None:
+        """Everything that views call so, or would if it were free, is ``name~id`` from now on."""
+        lines = {f.data: self.line(f) for f in self.live() if f.photo}
+        for data, content in self.contents.items():
+            first = lines[data].places[0][1] if data in lines else None
+            if not content.chosen and first == name:
+                content.asked, content.chosen = name, True
+            if content.label == name:
+                content.label, content.asked, content.chosen = None, name, True
+
+    def edit(self, there: File, data: bytes, where: Where, name: str) -> int | None:
+        """Open for writing without truncation: an edit of that file wherever it is opened. Its
+        view name goes along, but twins that keep the old bytes keep it, too, unless it was opened
+        by that name in a view."""
+        if there in self.trash:
+            return errno.EPERM
+        old, alone = self.subject(there), len(self.twins(there)) == 1
+        if alone:
+            label = self._called_now(there)
+            called = label if old.chosen or self._contested(label) else None
+        else:
+            called = name if isinstance(where, View) else None
+        ours = alone or old.label == called
+        self.fill(there, data)
+        if isinstance(where, View):
+            self.edited[where, name] = there
+        new = self.subject(there)
+        if data and called is not None and ours and new is not old and not new.chosen:
+            if old.label is not None:
+                old.label, old.asked, old.chosen = None, old.label, True
+            self._called(there, called)
+        return None
+
+    def _contested(self, label: str | None) -> bool:
+        """Whether a photo that has chosen no name would be called so if the name were free."""
+        said = [self.subject(f) for f in self.live() if f.photo]
+        others = [c.label for c in said if c.label not in (None, label) and not c.chosen]
+        return label is not None and any(label in plain(other) for other in others if other)
+
+    def link(self, file: File, where: Where, name: str) -> int | None:
+        """``ln`` to a name that is free: "Only ``ln`` makes one inode in two folders"."""
+        if (no := self.free(where, name)) is not None:
+            return no
+        if file.target is not None and isinstance(where, View):
+            return errno.EPERM  # symlinks are of own folders
+        if file in self.trash:
+            self._restore(file)
+            for folder, old in file.lost:
+                self._put_back(file, folder, old)
+        self.bring(file, where, name)
+        return None
+
+    def restorable(self, file: File) -> bool:
+        """Whether every place that a deleted file had is there and free."""
+        return all(
+            folder is None or (self.stands(folder) and name not in folder.children)
+            for folder, name in file.lost
+        )
+
+    def stands(self, folder: Folder) -> bool:
+        """Whether an own folder is there."""
+        above = folder.parent
+        if above is None:
+            return True
+        return above.children.get(folder.name) is folder and self.stands(above)
+
+    def _restore(self, file: File) -> None:
+        self.trash.remove(file)
+
+    def _put_back(self, file: File, folder: Folder | None, name: str) -> None:
+        if folder is None:
+            file.places.append((None, name))
+        else:
+            folder.children[name] = file
+            file.places.append((folder, name))
+
+    def bring(self, file: File, where: Where, name: str) -> None:
+        """Add a file at a target: a folder gets an entry, a view says what it means. The name
+        resolves in the view from now on; a photo that is called so needs no entry for it."""
+        if isinstance(where, Folder):
+            self.put(file, where, name)
+            return
+        self.mean(file, where)
+        if name in file.labels:
+            self.note(file, where, name)
+        else:
+            self.put(file, where, name)
+
+    def remove(self, where: Where, name: str, there: File) -> int | None:
+        """``rm``."""
+        if isinstance(where, View):
+            self.edited.pop((where, name), None)
+        if isinstance(where, Folder):
+            self.take(there, where, name)
+        elif where.name == "tags":
+            self.say(there, where.tags[-1:], False)  # "untags (the last tag of the path)"
+        elif where.name == "favourites":
+            self.subject(there).favourite = False  # "un-favourite"
+        elif where.name in DELETES:
+            self.delete(there)
+        elif where.name == "trash":
+            self.trash.remove(there)
+        else:
+            return errno.EPERM
+        return None
+
+    def move(
+        self, file: File, old: Where, name: str, new: Where, new_name: str, there: File | None
+    ) -> int | None:
+        """``mv`` of a file: "Between places of one kind a move moves"; "Between kinds it **adds at
+        the target and takes nothing away**"; the trash is the exception on both sides."""
+        same_kind = isinstance(old, View) and isinstance(new, View) and old.name == new.name
+        if new == View("trash"):
+            if old == new:
+                return errno.EPERM
+            if isinstance(old, Folder):
+                self.take(file, old, name)
+            else:
+                self.delete(file)
+            return None
+        if there is None or isinstance(new, View):
+            no = self.free(new, new_name)
+            if no is not None and (not same_kind or old != new):
+                return no
+        if file.target is not None and isinstance(new, View):
+            return errno.EPERM
+        restored = file in self.trash
+        if restored:
+            self.trash.remove(file)
+        elif there is file and not same_kind:
+            if isinstance(new, View):
+                self.bring(file, new, new_name)
+            return None
+        if isinstance(new, Folder):
+            if there is not None and isinstance(old, Folder):
+                self._take_for(file, there, new, new_name)
+            elif there is not None:
+                self.take(there, new, new_name)
+            if isinstance(old, Folder):
+                self._unplace(file, old, name)
+            self.put(file, new, new_name)
+        elif same_kind:
+            assert isinstance(old, View)
+            self._move_inside(file, old, name, new, new_name, there)
+        elif there is None or there is file or restored:
+            self.bring(file, new, new_name)
+        else:
+            self.mean(file, new)  # "A *known* photo ... only gains what the target means"
+        return None
+
+    def _move_inside(
+        self, file: File, old: View, name: str, new: View, new_name: str, there: File | None
+    ) -> None:
+        """Move within a view. "Renaming a file inside a view sets the photo's view name; own
+        names stay". Over another's name a file that was just written takes it, as by copying; one
+        that is known, looked at or from an own folder, "only gains what the target means"."""
+        if old != new:
+            if old.tags and old.tags[-1] not in new.tags:
+                self.say(file, old.tags[-1:], False)
+            self.mean(file, new)
+        content = self.subject(file)
+        if there is not None and there is not file:
+            if content.chosen or any(folder is not None for folder, _ in file.places):
+                return
+            self.give_way(there, new_name, file.data)
+        elif name == new_name:
+            return
+        if (old_name := self._unfiled_as(file, name)) is not None:
+            file.places.remove((None, old_name))
+            if (None, new_name) not in file.places:
+                file.places.append((None, new_name))
+        for key in [k for k, f in self.written.items() if k[1] in (name, new_name) and f is file]:
+            del self.written[key]
+        self.note(file, new, new_name)
+        if file.data and (self.line(file) is file or not content.chosen):
+            if content.label != new_name:
+                self._aside(new_name)
+            self._called(file, new_name)
+
+    # -- acts on folders and tags ------------------------------------------------------------
+
+    def mkdir(self, where: Where, name: str) -> int | None:
+        """``mkdir`` of a name that nothing has."""
+        if isinstance(where, Folder):
+            if (no := self.free(where, name)) is None:
+                where.children[name] = Folder(where, name)
+            return no
+        if where.name != "tags":
+            return errno.EPERM
+        tag = self.find(name)
+        if tag is None:
+            tag = Tag(name)
+            self.tags.append(tag)
+        elif not where.tags and tag in self.listed_tags():
+            return errno.EEXIST
+        if where.tags:  # "a kept narrowing"; its name is a tag's
+            if tag in where.tags:
+                return errno.EPERM
+            if (*where.tags, tag) in self.kept:
+                return errno.EEXIST
+            self.kept.add((*where.tags, tag))
+            if tag in self.listed_tags():
+                return None
+        tag.kept = True
+        return None
+
+    def rmdir(self, folder: Folder) -> int | None:
+        """``rmdir`` of an own folder."""
+        if folder.children:
+            return errno.ENOTEMPTY
+        assert folder.parent is not None
+        del folder.parent.children[folder.name]
+        return None
+
+    def rmdir_tag(self, tag: Tag) -> int | None:
+        """``rmdir``: "empty tag: drops the name"."""
+        if self.members(View("tags", (tag,))):
+            return errno.ENOTEMPTY
+        tag.kept = False
+        return None
+
+    def move_folder(
+        self, folder: Folder, new: Where, name: str, there: Folder | File | None
+    ) -> int | None:
+        """``mv`` of an own folder: a rename, into the trash a deletion, else ``EPERM``."""
+        if isinstance(new, View):
+            if new != View("trash"):
+                return errno.EPERM
+            self._discard_folder(folder)
+            return None
+        if there is folder:
+            return None
+        above: Folder | None = new
+        while above is not None:
+            if above is folder:
+                return errno.EINVAL
+            above = above.parent
+        if there is None:
+            if (no := self.free(new, name)) is not None:
+                return no
+        elif isinstance(there, File):
+            return errno.ENOTDIR
+        elif there.children:
+            return errno.ENOTEMPTY
+        assert folder.parent is not None
+        del folder.parent.children[folder.name]
+        folder.parent, folder.name = new, name
+        new.children[name] = folder
+        return None
+
+    def _discard_folder(self, folder: Folder) -> None:
+        for name, child in list(folder.children.items()):
+            if isinstance(child, Folder):
+                self._discard_folder(child)
+            else:
+                self.take(child, folder, name)
+        self.rmdir(folder)
+
+    def rename_tag(self, tag: Tag, name: str) -> int | None:
+        """``mv`` of a tag: "renames the tag, later recognitions follow; onto or **into** a tag:
+        merge". A tag does not merge into one of its own kinds."""
+        into = self.find(name)
+        if into is None or into is tag:
+            tag.name = name
+            return None
+        if tag in self.above(into):
+            return errno.EPERM
+        into.kept |= into not in self.listed_tags()  # there is a folder where one was moved
+        tag.into = into
+        self.kept = {path for path in self.kept if tag not in path}
+        return None
+
+    # -- time --------------------------------------------------------------------------------
+
+    def come_back(self) -> None:
+        """Of two photos that chose one name, because one of them was away while the other did,
+        "the smaller id keeps it": which one, no user can foresee."""
+        live = {f.data for f in self.live()}
+        names: dict[str, list[Content]] = {}
+        for data, content in self.contents.items():
+            if data in live and content.chosen and (called := content.label or content.asked):
+                names.setdefault(called, []).append(content)
+        for name, contents in names.items():
+            if any(c.gone for c in contents):
+                for content in contents:
+                    content.label, content.asked = None, name
+        for data, content in self.contents.items():
+            content.gone = data not in live
+
+    def look(self) -> None:
+        """Everything that lies there long enough was recognised."""
+        for file in self.live():
+            if file.photo:
+                content = self.content(file.data)
+                content.seen = SEEN[file.data[len(MEDIA) : len(MEDIA) + 1]]
+                content.chosen = True
+        self.edited = {key: file for key, file in self.edited.items() if not file.photo}
+
+    def restart(self) -> None:
+        """The gallery ended and began again."""
+        self.edited.clear()
+
+
+def plain(name: str) -> Iterator[str]:
+    """Yield what a listed name may have been written as: itself, or without one ``~id`` or more."""
+    yield name
+    while match := re.fullmatch(r"(.+)~[0-9a-f]{8}(\.[^.]*)?", name, re.DOTALL):
+        name = match[1] + (match[2] or "")
+        yield name
