@@ -46,6 +46,7 @@ MEMORY = Path("/dev/shm")
 FORKS = multiprocessing.get_context("forkserver")
 """Servers are forked from a process that has imported everything and holds no keys."""
 FORKS.set_forkserver_preload(["pytest", "hands", "model_server"])
+TAGS = "user.xdg.tags"
 START = 1_700_000_000 * 10**9
 
 
@@ -83,6 +84,10 @@ class Desk(Protocol):
     def rmdir(self, path: str) -> None: ...
     def symlink(self, target: str, path: str) -> None: ...
     def read_link(self, path: str) -> str: ...
+    def tags(self, path: str) -> set[str]:
+        """Read ``user.xdg.tags``."""
+
+    def set_tags(self, path: str, tags: set[str]) -> None: ...
     def recognise(self) -> None:
         """Return when everything was recognised."""
 
@@ -301,6 +306,14 @@ class HeldDesk:
     def read_link(self, path: str) -> str:
         return os.fsdecode(_plainly(self.folder.tree.read_link, _plainly(self.folder.ino, path)))
 
+    def tags(self, path: str) -> set[str]:
+        ino = _plainly(self.folder.ino, path)
+        return _split(_plainly(self.folder.tree.marks.xattr, ino, TAGS.encode()))
+
+    def set_tags(self, path: str, tags: set[str]) -> None:
+        marks, ino = self.folder.tree.marks, _plainly(self.folder.ino, path)
+        self._do(marks.set_xattr, ino, TAGS.encode(), ",".join(sorted(tags)).encode())
+
     def recognise(self) -> None:
         async def wanted() -> None:
             self._clock.autojump_threshold = 0
@@ -454,6 +467,17 @@ class MountedDesk:
     def read_link(self, path: str) -> str:
         return os.readlink(self._at(path))
 
+    def tags(self, path: str) -> set[str]:
+        try:
+            return _split(os.getxattr(self._at(path), TAGS, follow_symlinks=False))
+        except OSError as e:
+            if e.errno != errno.ENODATA:
+                raise
+            return set()
+
+    def set_tags(self, path: str, tags: set[str]) -> None:
+        self._act("setxattr", self._at(path), TAGS, ",".join(sorted(tags)))
+
     def recognise(self) -> None:
         assert self._say("recognise") is True
 
@@ -485,6 +509,10 @@ class MountedDesk:
         self._helper.join(PATIENCE)
         self._end(kill=True)
         shutil.rmtree(self._home)
+
+
+def _split(value: bytes | None) -> set[str]:
+    return set((value or b"").decode().split(",")) - {""}
 
 
 def _plainly(question: Callable[..., Any], *args: object) -> Any:

@@ -25,6 +25,7 @@ ACTS = {
     "mkdir": os.mkdir,
     "rmdir": os.rmdir,
     "symlink": os.symlink,
+    "setxattr": lambda path, name, text: os.setxattr(path, name, text.encode()),
 }
 
 

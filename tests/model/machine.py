@@ -320,6 +320,25 @@ class Gallery(RuleBasedStateMachine):
         if self.does(expected, self.desk.symlink, "to/" + name, self.path(where, name)):
             self.bind(where, name, [self.world.new(where, name, target="to/" + name)])
 
+    @act(data=st.data(), name=st.sampled_from(TAGS), more=st.booleans())
+    def edit_tags(self, data: st.DataObject, name: str, more: bool) -> None:
+        """What Dolphin's tag editor does: read the list and write it with one name changed."""
+        where, file_name, file = self.a_file(data)
+        assume(file.target is None and file.places)
+        self.assume_no_tagged_twins(View("tags"), file.data, file)
+        path = self.path(where, file_name)
+        names = self.desk.tags(path)
+        if more:
+            tag = self.world.find(name)
+            assume((tag.name if tag else name) not in names)
+            names.add(name)
+            self.world.add_tag(file, name)
+        else:
+            name = self.one_of(data, {n: n for n in names})
+            names.remove(name)
+            self.world.drop_tag(file, name)
+        self.does(None, self.desk.set_tags, path, names)
+
     def assume_no_tagged_twins(self, where: Where, data: bytes, file: File | None = None) -> None:
         """Known gap (docs/semantics.md): documents of equal bytes share their words, and a tag
         lists one of them only."""
@@ -499,6 +518,7 @@ class Gallery(RuleBasedStateMachine):
             file.labels = {n for n, f in self.listed[View("all")].items() if f is file}
         self.check_tops()
         self.check_names()
+        self.check_tags()
         for file in self.world.live():
             self.check_links(file, links)
 
@@ -595,6 +615,20 @@ class Gallery(RuleBasedStateMachine):
         for where in (View("tags"), View("dates"), View("review"), View("search")):
             lines, expected = self.lines(where), self.world.folders_in(where)
             assert set(lines) == expected, f"{self.path(where)}/ lists {set(lines)}, not {expected}"
+
+    def check_tags(self) -> None:
+        """The list of tags of what views list, and what ``search/`` finds for each of them."""
+        for where, found in self.listed.items():
+            for name, file in found.items():
+                if file.target is None and file.places:
+                    path, expected = self.path(where, name), self.world.tag_list(file)
+                    tags = self.desk.tags(path)
+                    assert tags == expected, f"{path} has the tags {tags}, not {expected}"
+        for tag in self.world.listed_tags():
+            found = self.listed[View("tags", (tag,))]
+            lines = self.desk.list(f"search/{tag.name}")
+            photos = {name for name, file in found.items() if file.photo}
+            assert {n for n, _ in lines} >= photos, f"search/{tag.name} finds {lines}"
 
     def check_names(self) -> None:
         """ "Every name that was written goes on resolving in the directory it was written to"."""

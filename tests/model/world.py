@@ -275,6 +275,37 @@ class World:
         for tag in tags:
             self.subject(file).words[self.canonical(tag)] = (word, next(self._count))
 
+    def tag_list(self, file: File) -> set[str]:
+        """Return what ``user.xdg.tags`` has: "the most specific tags, and those that you gave"."""
+        tags, words = self.tags_of(file), self.standing(file)
+        below = {t for t in tags if file.data and any(t in self.above(o) for o in tags)}
+        return {t.name for t in tags if t not in below or words.get(t, (False, 0))[0]}
+
+    def add_tag(self, file: File, name: str) -> None:
+        """Write the list with one more name: "*yes* to that tag; a name that there was not
+        becomes a tag"."""
+        tag = self.find(name)
+        if tag is None:
+            tag = Tag(name)
+            self.tags.append(tag)
+        self.say(file, [tag], True)
+
+    def drop_tag(self, file: File, name: str) -> None:
+        """Write the list with one name less: "not that tag, and nothing below it. If it is above
+        a tag that stays in the list, only your own word on it is taken back"; "write it empty:
+        takes your own *yes* words back, never says *no*"."""
+        tag, words = self.find(name), self.subject(file).words
+        assert tag is not None
+        stay = [self.find(other) for other in self.tag_list(file) - {name}]
+        if not stay:
+            for word in [w for w, (yes, _) in words.items() if yes]:
+                del words[word]
+        elif any(tag in self.above(other) for other in stay if other is not None):
+            for word in [w for w in words if self.canonical(w) is tag]:
+                del words[word]
+        else:
+            self.say(file, [tag], False)
+
     def mean(self, file: File, where: View) -> None:
         """Say what being put into a view directory means: "unfiled + every tag of the path",
         "unfiled + the user's date", "unfiled + favourite"."""
