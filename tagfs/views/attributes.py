@@ -154,7 +154,7 @@ class Attributes:
         if tag is None or tag not in self._tags.in_force(file):
             return None
         own = self._tags.own(file)
-        if tag in own or any(tag in self._state.taxonomy.ancestors(t) for t in own):
+        if tag in own or any(tag in self._state.photos.above(t) for t in own):
             return "you"
         sights = photo.sights.items() if photo is not None else ()
         pack, sight = max(sights, key=lambda s: s[1].stamp, default=(None, None))

@@ -48,7 +48,7 @@ def _ways(state: State, photo: PhotoRecord) -> Iterable[tuple[TagId, ...]]:
     A concept may have several above it; the way goes through the first that the photo has.
     """
     present = set(photo.tags)
-    above = {tag: state.taxonomy.ancestors(tag) & present for tag in present}
+    above = {tag: state.photos.above(tag) & present for tag in present}
     inner = {tag for tags in above.values() for tag in tags}
     for tag in present - inner:
         # Of those above, one with more above itself stands lower.

@@ -67,7 +67,7 @@ class TagList:
         if photo is not None and photo.files:
             return set(photo.tags)
         own = self.own(file).keys()
-        return set(own).union(*(self._state.taxonomy.ancestors(tag) for tag in own))
+        return set(own).union(*(self._state.photos.above(tag) for tag in own))
 
     def own(self, file: FileRecord) -> dict[TagId, list[TagId]]:
         """Return the tags that the user gave, each with the tags, since merged into it, that
@@ -84,7 +84,7 @@ class TagList:
         The others follow from these: who removed *animal* while *dog* stays would deny both.
         """
         force = self.in_force(file)
-        implied = {above for tag in force for above in self._state.taxonomy.ancestors(tag)}
+        implied = {above for tag in force for above in self._state.photos.above(tag)}
         chosen = {t for t in force if t not in implied} | (force & self.own(file).keys())
         return sorted(chosen, key=lambda t: (fold(self._state.photos.tag_name(t)), t))
 
@@ -143,7 +143,7 @@ class TagList:
     def _drop(self, file: FileRecord, tags: set[TagId], kept: set[TagId], gently: bool) -> list[Op]:
         """Say *no*; what a kept tag implies only loses the user's own word, or, gently, all."""
         own = self.own(file)
-        implied = {above for tag in kept for above in self._state.taxonomy.ancestors(tag)}
+        implied = {above for tag in kept for above in self._state.photos.above(tag)}
         ops: list[Op] = []
         for tag in sorted(tags):
             if gently or tag in implied:

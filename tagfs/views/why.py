@@ -185,7 +185,7 @@ def _calibration(pack: str) -> Calibration | None:
 
 def _explain(state: State, photo: PhotoRecord, rows: Mapping[TagId, TagReason]) -> None:
     """Say which tags bring which, and which are denied by what."""
-    above = {tag: state.taxonomy.ancestors(tag) for tag in rows}
+    above = {tag: state.photos.above(tag) for tag in rows}
     for tag, reason in rows.items():
         if reason.in_force:
             below = [t for t in rows if tag in above[t] and rows[t].in_force]
