@@ -144,9 +144,10 @@ class State:
         return self._waiting.words(file.id)
 
     def lasting_words(self, file: FileRecord) -> dict[TagId, Word]:
-        """Return the words that count on a file without a content (Photos.lasting)."""
-        words = self._waiting.words(file.id)
-        return self.photos.lasting({tag: self._waiting.word(file.id, tag) for tag in words})
+        """Return those of the words that count (Photos.lasting)."""
+        photo = self.photos.get(file.content[0]) if file.content is not None else None
+        own = {tag: self._waiting.word(file.id, tag) for tag in self.words(file)}
+        return self.photos.lasting(photo.words if photo else own)
 
     def said(self, file: FileRecord) -> dict[Field, Any]:
         """Return what else the user said of a file's photo: favourite, date, rating."""

@@ -63,7 +63,9 @@ class TagList:
 
     def in_force(self, file: FileRecord) -> set[TagId]:
         """Return the tags that a file is listed under; of a deleted one, those the user gave."""
-        photo = self._state.photos.get(file.content[0]) if file.content is not None else None
+        if file.content is None:
+            return self._standing(file)  # what is above them comes with the bytes
+        photo = self._state.photos.get(file.content[0])
         if photo is not None and photo.files:
             return set(photo.tags)
         own = self.own(file).keys()
@@ -78,6 +80,10 @@ class TagList:
                 given.setdefault(self._state.photos.canonical(tag), []).append(tag)
         return given
 
+    def _standing(self, file: FileRecord) -> set[TagId]:
+        words = self._state.lasting_words(file)
+        return {tag for tag, word in words.items() if word is Word.YES}
+
     def listed(self, file: FileRecord) -> list[TagId]:
         """Return the most specific of the tags in force, and those that the user gave.
 
@@ -85,7 +91,7 @@ class TagList:
         """
         force = self.in_force(file)
         implied = {above for tag in force for above in self._state.photos.above(tag)}
-        chosen = {t for t in force if t not in implied} | (force & self.own(file).keys())
+        chosen = {t for t in force if t not in implied} | (force & self._standing(file))
         return sorted(chosen, key=lambda t: (fold(self._state.photos.tag_name(t)), t))
 
     def read(self, file: FileRecord) -> bytes | None:

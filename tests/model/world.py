@@ -171,6 +171,8 @@ class World:
 
     def _belongs(self, file: File, where: View) -> bool:
         said = self.subject(file)
+        if not file.data and all(folder is not None for folder, _ in file.places):
+            return False  # "listed as soon as it has bytes"
         match where.name:
             case "all":
                 return file.photo

@@ -338,3 +338,27 @@ def test_a_merge_lists_what_was_denied_under_another_name_as_a_rebuilt_catalog_d
         assert g.names("untagged") == []
 
     run(tmp_path, script)
+
+
+def test_the_tag_list_names_neither_what_a_merged_tag_implies_nor_what_was_outweighed(
+    tmp_path: Path,
+) -> None:
+    async def script(g: Folder) -> None:
+        def tags(path: str) -> bytes | None:
+            return g.tree.marks.xattr(g.ino(path), b"user.xdg.tags")
+
+        for tag in ("best", "animal", "cat", "tabby"):
+            g.mkdir("tags/" + tag)
+        await g.write("dog.png", picture(200))
+        await g.gallery.wait("recognised", 30)
+        g.mv("tags/animal", "tags/best")  # what is best is above dogs and cats from now on
+        g.ln("dog.png", "tags/best/dog.png")
+        assert tags("dog.png") == b"best,dog"
+        g.ln("dog.png", "tags/cat/dog.png")
+        g.rm("tags/best/dog.png")
+        assert tags("dog.png") is None
+        g.ln("dog.png", "tags/tabby/dog.png")
+        assert "dog.png" in g.names("tags/cat")
+        assert tags("dog.png") == b"tabby cat"  # its name; "tabby" is another word for it
+
+    run(tmp_path, script)
