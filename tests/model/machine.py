@@ -652,6 +652,7 @@ class Gallery(RuleBasedStateMachine):
             # another place belongs here as well, either may answer.
             called = [f for f in world.unfiled() if (None, name) in f.places]
             called += [world.line(f) for f in world.live() if world.subject(f).label == name]
+            called += [f for f in world.live() if not f.photo and name in {n for _, n in f.places}]
             allowed |= {f.ino for f in called if world.shows(there, f)}
             assert seen.ino in allowed, (
                 f"{self.path(there, name)} resolves to another file than was written there"
