@@ -14,6 +14,9 @@ from tagfs.views import acts
 from tagfs.views.fixed import Fixed
 from tagfs.views.nodes import FileNode, Line, Node, Spot
 
+MOST_SUFFIXES = 4
+"""Times that a name gets ``~id`` before the id alone is shown."""
+
 
 class Trash(Fixed):
     """Deleted files by the name that they had, the later ones of a name with their suffix."""
@@ -85,8 +88,12 @@ class Trash(Fixed):
             names: dict[bytes, tuple[int, FileId]] = {}
             for slot, file in self._state.trash():
                 name = file.any_name
-                if name in names:
+                for _ in range(MOST_SUFFIXES):
+                    if name not in names:
+                        break
                     name = suffixed(name, file.id)
+                else:
+                    name = file.id.hex().encode()
                 names[name] = (slot, file.id)
             self._names = names
         return self._names

@@ -37,6 +37,7 @@ def mounted(home: Path) -> Iterator[bytes]:
     where = home / "Gallery"
     where.mkdir(exist_ok=True)
     command = [sys.executable, str(HERE / "vault_server.py"), str(where), str(home), "--by-colour"]
+    command += ["--settle", "10"]  # photos are given their view names when they have their own
     server = Server(where, command)
     try:
         assert server.hear() == "ready"

@@ -6,7 +6,7 @@ FOLDER has (or gets) ``state`` and ``remote``; a state that is gone is made anew
 ``many remove 0 1000`` (photos without bytes in ``many/``, tagged many). With ``--far`` the remote
 is no folder of this machine; ``gone`` takes it away, ``hang`` silences it, ``gets`` tells how many
 objects it was asked for, ``calls`` how often it was asked anything. ``--patience``: seconds that a
-reader waits in silence.
+reader waits in silence. ``--settle``: seconds after which a photo is looked at.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ async def run(args: argparse.Namespace) -> None:
         ) as gallery,
         trio.open_nursery() as nursery,
     ):
-        gallery.looker.settle = gallery.looker.batch_wait = 0.2  # nobody waits for a person here
+        gallery.looker.settle, gallery.looker.batch_wait = args.settle, 0.2
         nursery.start_soon(listen, gallery, far)
         await serve(
             Tree(gallery),
@@ -117,5 +117,6 @@ if __name__ == "__main__":
     parser.add_argument("--by-colour", action="store_true")
     parser.add_argument("--far", action="store_true")
     parser.add_argument("--patience", type=float, default=OFFLINE)
+    parser.add_argument("--settle", type=float, default=0.2)
     parser.add_argument("-o", default="")
     trio.run(run, parser.parse_args())

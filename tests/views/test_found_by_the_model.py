@@ -362,3 +362,21 @@ def test_the_tag_list_names_neither_what_a_merged_tag_implies_nor_what_was_outwe
         assert tags("dog.png") == b"tabby cat"  # its name; "tabby" is another word for it
 
     run(tmp_path, script)
+
+
+def test_the_trash_lists_all_of_several_files_whose_names_differ_by_a_suffix_only(
+    tmp_path: Path,
+) -> None:
+    async def script(g: Folder) -> None:
+        for number in range(2):
+            await g.write("x.txt", b"text %d" % number)
+            g.rm("x.txt")
+        (label,) = [name for name in g.names("trash") if "~" in name]
+        g.mv("trash/" + label, "x.txt")
+        await g.write(label, b"called like it")
+        g.rm(label)
+        g.rm("x.txt")
+        found = [await g.read("trash/" + name) for name in g.names("trash")]
+        assert sorted(found) == [b"called like it", b"text 0", b"text 1"]
+
+    run(tmp_path, script)
