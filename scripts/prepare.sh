@@ -78,6 +78,10 @@ prepare_system() {
     if [ ! -e /dev/fuse ] && command -v modprobe >/dev/null; then
         as_root modprobe fuse || true
     fi
+    # systemd mounts it; without it nobody can free who waits for a tagfs that was killed.
+    if [ -d /sys/fs/fuse/connections ] && ! mountpoint -q /sys/fs/fuse/connections; then
+        as_root mount -t fusectl fusectl /sys/fs/fuse/connections || true
+    fi
 }
 
 # Reads what pip may not be asked for twice: the pinned requirements and the interpreter.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tagfs import __version__
 from tagfs.errors import MountError, TagfsError
+from tagfs.mount import connection
 from tagfs.mount import mountpoint as mounts
 from tagfs.mount.control import Line
 from tagfs.mount.messages import Call
@@ -22,7 +23,17 @@ def fuse(options: MountOptions) -> list[Finding]:
         mounts.check_fuse(options)
     except MountError as error:
         return [Finding.of_error("fuse", error)]
-    return [Finding("fuse", Verdict.OK, "This machine can mount (/dev/fuse).")]
+    found = [Finding("fuse", Verdict.OK, "This machine can mount (/dev/fuse).")]
+    if not connection.can_be_cut_off():
+        found.append(
+            Finding(
+                "fusectl",
+                Verdict.NOTE,
+                "If tagfs is killed, programs that use the mount at that moment may hang.",
+                f"Mount fusectl: `sudo mount -t fusectl fusectl {connection.CONTROL}`.",
+            )
+        )
+    return found
 
 
 def left_mounts(known: Iterable[str]) -> Iterator[Finding]:

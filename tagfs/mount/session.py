@@ -16,6 +16,7 @@ import trio
 
 from tagfs.errors import MountError
 from tagfs.mount import mountpoint
+from tagfs.mount.connection import Connection
 from tagfs.mount.invalidate import Invalidator
 from tagfs.mount.log import log
 from tagfs.mount.operations import Operations
@@ -56,6 +57,7 @@ async def serve(
     )
     tree.on_change(invalidator.changed)
     _mount(operations, where, options)
+    connection = Connection(where)
     try:
         async with trio.open_nursery() as nursery:
             loop = trio.CancelScope()
@@ -68,7 +70,7 @@ async def serve(
                 await pyfuse3.main(min_tasks=IDLE, max_tasks=TASKS)
             nursery.cancel_scope.cancel()
     finally:
-        _unmount(invalidator, where)
+        _unmount(invalidator, connection, where)
         with trio.CancelScope(shield=True):
             await operations.close()
 
@@ -85,12 +87,15 @@ def _mount(operations: Operations, where: str, options: MountOptions) -> None:
     raise MountError(f"{where} could not be mounted: {why}.")
 
 
-def _unmount(invalidator: Invalidator, where: str) -> None:
-    if invalidator.stop(seconds=1.0):
+def _unmount(invalidator: Invalidator, connection: Connection, where: str) -> None:
+    # The kernel may hold the thread until a request is answered, which nobody does any more.
+    held = not invalidator.stop(seconds=1.0)
+    if held and connection.abort():
+        held = not invalidator.stop(seconds=1.0)
+    if not held:
         pyfuse3.close(unmount=True)
+        connection.close()
         return
-    # The kernel holds the thread until a request is answered, which nobody does any more.
-    # Detached, the connection ends with this process, and that lets the thread go.
     log.warning("The kernel did not take a notice in time; the mount is detached instead.")
     with contextlib.suppress(MountError):
         mountpoint.detach(where, lazy=True)

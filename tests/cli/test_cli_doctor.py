@@ -77,6 +77,16 @@ def test_a_vault_in_order_has_nothing_wrong_and_nothing_of_the_check_stays(
     assert tagfs("doctor", "--vault", vault, "--quiet").out == ""
 
 
+def test_a_machine_that_cannot_cut_a_mount_off_is_told_what_to_mount(
+    tagfs: Tagfs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for there, expected in ((True, None), (False, "note")):
+        monkeypatch.setattr("tagfs.mount.connection.can_be_cut_off", lambda there=there: there)
+        told = tagfs("doctor", "--json")
+        assert told.status == 0
+        assert verdicts(told).get("fusectl") == expected
+
+
 def test_a_remote_that_is_not_connected_is_status_five(
     tagfs: Tagfs, vault: Path, home: Path
 ) -> None:

@@ -70,6 +70,9 @@ class PlainTree:
     def look_up(self, parent: int, name: bytes) -> Attr:
         if name.startswith(b"raise-"):
             raise RuntimeError("a fault of the tree's")
+        if name == b"never-answered":
+            self._tell(parent, b"another")
+            time.sleep(1000)
         if len(name) > 255:
             raise FileError(errno.ENAMETOOLONG)
         return self.attr(self._child(parent, name).ino)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mounted import Server, drop_pages, is_mounted
 
 from tagfs.errors import MountError
 from tagfs.mount import mountpoint as mp
+from tagfs.mount.connection import Connection, can_be_cut_off
 from tagfs.mount.options import MountOptions
 from tagfs.mount.session import READ_AHEAD
 
@@ -87,6 +89,66 @@ def test_killing_leaves_nothing_where_the_helper_watches(server: Server) -> None
     # The helper unmounts when it sees the socket close; preparing waits for nobody.
     mp.prepare(str(server.path), MountOptions())
     assert list(server.path.iterdir()) == []
+
+
+def waits_in_the_kernel(process: int) -> bool:
+    """Whether a thread of a process is where no signal reaches it."""
+    states = (task / "stat" for task in Path(f"/proc/{process}/task").iterdir())
+    return any(state.read_text().rpartition(")")[2].split()[0] == "D" for state in states)
+
+
+def guards_of(server: Server) -> list[int]:
+    """Return the processes beside a server that outlast it."""
+    task = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+    lines = {
+        int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in task.read_text().split()
+    }
+    return [pid for pid, line in lines.items() if b"guard.py" in line]
+
+
+needs_fusectl = pytest.mark.skipif(
+    not can_be_cut_off(), reason="fusectl is not mounted: cutting a mount off is not tested"
+)
+
+
+@needs_fusectl
+def test_killing_frees_who_waits_while_a_notice_waits_for_them(server: Server) -> None:
+    waiting = subprocess.Popen(
+        ["stat", server.path / "never-answered"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    while not waits_in_the_kernel(server.process.pid):
+        assert waiting.poll() is None
+        time.sleep(0.01)
+    server.process.kill()
+    assert waiting.wait(10) != 0
+    server.process.wait(10)
+    mp.prepare(str(server.path), MountOptions())
+
+
+@needs_fusectl
+def test_a_mount_that_is_cut_off_keeps_nobody_waiting(start: Callable[..., Server]) -> None:
+    server = start("--offline", "60")
+    (server.path / "f").write_bytes(b"x")
+    server.say("take-away f")
+    drop_pages(server.path / "f")
+    reader = subprocess.Popen(["cat", server.path / "f"], stderr=subprocess.DEVNULL)
+    assert server.say("wait-for-reader") == "done"
+    connection = Connection(str(server.path))
+    assert connection.abort()
+    assert reader.wait(10) != 0
+    connection.close()
+    assert not connection.abort()
+
+
+@needs_fusectl
+def test_a_signal_to_everybody_does_not_cut_the_mount_off_before_it_ends(server: Server) -> None:
+    (guard,) = guards_of(server)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        os.kill(guard, number)
+    (server.path / "f").write_bytes(b"x")
+    assert server.end(signal.SIGTERM) == 0
+    assert server.hear() == "clean"
+    assert not Path(f"/proc/{guard}").exists()
 
 
 def test_a_second_mount_on_a_living_one_is_refused(server: Server) -> None:
