@@ -36,7 +36,7 @@ QUERY          query text                whether it is kept, stamp, slots (kept.
 QUERY          b"all", page              slots (query text): every kept query
 POSTING        list id, block            roaring container of 2^16 photo numbers (postings.py)
 POSTING_COUNT  list id                   how many photos the list has (postings.py)
-LOCAL          content id or file id     where bytes lie on this machine (pipeline/gallery.py)
+LOCAL          content id or file id     where bytes lie on this machine (pipeline/local.py)
 ACT            act id [, number]         head of an act, and what each of its units did (undo.py)
 ACT_PAGE       b"", page                 slots (act id): acts in the order in which they began
 ============== ========================= ==================================================
@@ -52,7 +52,7 @@ from __future__ import annotations
 
 import enum
 
-SCHEMA = 8
+SCHEMA = 9
 """Bumped on every change of a value's form; a catalog with another number is rebuilt."""
 
 

@@ -327,7 +327,9 @@ class Files:
         """
         if file.content is None:
             return self._local.draft(file.id) is not None and not looks_temporary(name)
-        return not (looks_temporary(name) and self._local.is_waiting(file.content[0]))
+        content = self._state.photos.content(file.content[0])
+        waits = content is not None and self._local.is_waiting(content)
+        return not (looks_temporary(name) and waits)
 
     def forget_draft(self, file: FileId) -> None:
         """A file's draft is not needed any more."""

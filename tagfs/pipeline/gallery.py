@@ -351,9 +351,9 @@ class Gallery:
             return "new"
         clock = file.latest
         if file.content is not None:
-            if self._local.is_waiting(file.content[0]):
-                return "sealed"
             photo = self.state.photos.get(file.content[0])
+            if photo is not None and photo.content and self._local.is_waiting(photo.content):
+                return "sealed"
             clock = max(clock, photo.content_at.hlc if photo is not None else 0)
         return "stored" if clock <= self.uploader.clock else "sealed"
 

@@ -1,8 +1,13 @@
-"""Which contents lie on this machine only: the queue of the uploader, kept in the catalog."""
+"""Which contents lie on this machine only: the queue of the uploader, kept in the catalog.
+
+What waits is a record, that is a sealing with objects of its own, not a content: of one content
+there may be several, and that the objects of one are uploaded says nothing of another's.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import cbor2
 
@@ -13,6 +18,7 @@ from tagfs.model import Content, ContentId, FileId
 from tagfs.pipeline.journal import Position
 from tagfs.pipeline.notes import DraftSaved, Kind, decode_note, encode_note
 from tagfs.pipeline.spool import Spool
+from tagfs.vault.ops import decode_content, encode_content
 from tagfs.vault.packs import MEDIA_TYPE as PACK
 
 _QUEUE = b"queue"
@@ -21,30 +27,29 @@ _BYTES = b"bytes"
 _DRAFTS = b"drafts"
 _PUBLISHED = b"published"
 _CLOCK = b"clock"
+_ID = 32
 
 
 class LocalContents:
     """Contents to upload, and drafts to re-seal. One table, rebuilt on replay."""
 
-    def __init__(
-        self, store: KeyValue, spool: Spool, content: Callable[[ContentId], Content | None]
-    ) -> None:
+    def __init__(self, store: KeyValue, spool: Spool) -> None:
         self._store = store
         self._spool = spool
-        self._content = content
         self._pages = Pages(store, Table.LOCAL)
         self._first = 0  # no slot of the queue before this one is taken
 
     def recorded(self, content: Content) -> None:
-        """Queue a content whose parts are in the spool."""
-        if self.is_waiting(content.id) or not any(
+        """Queue a record whose parts are in the spool."""
+        if self.is_waiting(content) or not any(
             self._spool.has(part.name) for part in content.parts
         ):
             return
         queue = _PACKS if content.media_type == PACK else _QUEUE
         size = sum(part.stored for part in content.parts)
-        slot = self._pages.append(queue, content.id)
-        self._store.put(Table.LOCAL, content.id, cbor2.dumps([queue, slot, size]))
+        slot = self._pages.append(queue, _item(content))
+        row = [queue, slot, size, encode_content(content)]
+        self._write(content.id, [*self._rows(content.id), row])
         self._add_bytes(size)
 
     def waiting(self) -> int:
@@ -56,12 +61,12 @@ class LocalContents:
         raw = self._store.get(Table.LOCAL, _BYTES)
         return 0 if raw is None else int.from_bytes(raw, "big")
 
-    def is_waiting(self, content: ContentId) -> bool:
-        """Whether a content is queued."""
-        return self._store.get(Table.LOCAL, content) is not None
+    def is_waiting(self, content: Content) -> bool:
+        """Whether this record is queued."""
+        return self._row(content) is not None
 
     def queue(self) -> Iterator[Content]:
-        """Yield the queued contents in the order in which they should go, as of now.
+        """Yield the queued records in the order in which they should go, as of now.
 
         First packs, which are small and show what all photos look like. Then the newest photo
         and the oldest in turn: the newest is likely to be nowhere else yet, and behind the oldest
@@ -83,28 +88,49 @@ class LocalContents:
             if high <= low + 1:
                 return
 
-    def _known(self, ident: bytes) -> Iterator[Content]:
-        content = self._content(ContentId(ident))
-        if content is not None:
-            yield content
+    def _known(self, item: bytes) -> Iterator[Content]:
+        for row in self._rows(ContentId(item[:_ID])):
+            content = decode_content(row[3])
+            if _item(content) == item:
+                yield content
 
-    def uploaded(self, content: ContentId) -> None:
-        """Take a content from the queue."""
-        raw = self._store.get(Table.LOCAL, content)
-        if raw is not None:
-            queue, slot, size = cbor2.loads(raw)
+    def uploaded(self, content: Content) -> None:
+        """Take a record from the queue."""
+        row = self._row(content)
+        if row is not None:
+            queue, slot, size, _ = row
             self._pages.clear(queue, slot)
-            self._store.delete(Table.LOCAL, content)
+            self._write(content.id, [r for r in self._rows(content.id) if r != row])
             self._add_bytes(-size)
+
+    def _row(self, content: Content) -> list[Any] | None:
+        """Return the row of a record."""
+        raw = encode_content(content)
+        return next((row for row in self._rows(content.id) if row[3] == raw), None)
+
+    def _rows(self, content: ContentId) -> list[list[Any]]:
+        raw = self._store.get(Table.LOCAL, content)
+        rows: list[list[Any]] = [] if raw is None else cbor2.loads(raw)
+        return rows
+
+    def _write(self, content: ContentId, rows: list[list[Any]]) -> None:
+        if rows:
+            self._store.put(Table.LOCAL, content, cbor2.dumps(rows))
+        else:
+            self._store.delete(Table.LOCAL, content)
 
     def _add_bytes(self, more: int) -> None:
         left = max(0, self.waiting_bytes() + more)
         self._store.put(Table.LOCAL, _BYTES, left.to_bytes(8, "big"))
 
-    def settle(self, content: ContentId) -> None:
-        """The local copy may go: its parts move from the spool into the cache."""
-        record = self._content(content)
-        for part in record.parts if record else ():
+    def settle(self, content: Content) -> None:
+        """This record is published: its parts move from the spool into the cache.
+
+        Unless it waits: then the spool has what is nowhere else.
+        """
+        if self.is_waiting(content):
+            return
+        for part in content.parts:
             if self._spool.has(part.name):
                 self._spool.settle(part.name)
 
@@ -158,3 +184,8 @@ class LocalContents:
         if raw is not None:
             self._pages.clear(_DRAFTS, cbor2.loads(raw)[0])
             self._store.delete(Table.LOCAL, _DRAFTS + file)
+
+
+def _item(content: Content) -> bytes:
+    """Return what the queue has for a record: no two have an object in common."""
+    return content.id + content.parts[0].name

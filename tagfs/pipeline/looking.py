@@ -207,6 +207,7 @@ class Looker:
         try:
             for builder in (details, thumbnails):
                 packs.append(self._seal_pack(builder.data()) if builder.data() else None)
+            known = [p for p in packs if p is not None and self._state.photos.content(p.id)]
             ops = self._operations(placed, *packs)
             ops += [op for ident, _ in batch for op in self._name(ident)]
             if ops:
@@ -215,12 +216,18 @@ class Looker:
             for pack in filter(None, packs):
                 self._drop_pack(pack)
             raise
+        for pack in known:  # seen again as it was before: its bytes are kept already
+            self._drop_pack(pack)
 
     def _operations(
         self, placed: list[_Placed], pack: Content | None, small: Content | None
     ) -> list[Op]:
         """Return the operations that record two packs and what is in them."""
-        ops: list[Op] = [RecordContent(p) for p in (pack, small) if p is not None]
+        ops: list[Op] = [
+            RecordContent(p)
+            for p in (pack, small)
+            if p is not None and self._state.photos.content(p.id) is None
+        ]
         for ident, analysis, where, thumbnail in placed:
             ops.append(
                 RecordAnalysis(

@@ -33,7 +33,7 @@ class Kind(enum.IntEnum):
     SEALED = 5
     UPLOADED = 6
     PUBLISHED = 7
-    SETTLED = 8
+    # 8 was SETTLED, which named a content. What is settled is a record; 6 and 7 say which.
     SYNCED = SYNCED
     DROPPED = 10
 
@@ -114,13 +114,6 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """The local copy of this content may go: it is uploaded and its record is published."""
-
-    content: ContentId
-
-
-@dataclass(frozen=True, slots=True)
 class Synced:
     """Lines up to here, and the bytes they name, were on stable storage."""
 
@@ -134,17 +127,7 @@ class Dropped:
     names: tuple[ObjectName, ...]
 
 
-Note = (
-    ObjectsBegun
-    | DraftSaved
-    | DraftDropped
-    | Sealed
-    | Uploaded
-    | Published
-    | Settled
-    | Synced
-    | Dropped
-)
+Note = ObjectsBegun | DraftSaved | DraftDropped | Sealed | Uploaded | Published | Synced | Dropped
 
 
 def encode_note(note: Note) -> tuple[Kind, bytes]:
@@ -169,8 +152,6 @@ def encode_note(note: Note) -> tuple[Kind, bytes]:
         case Published():
             fields = [note.device, note.seq, note.hash, note.upto.encode()]
             return Kind.PUBLISHED, cbor2.dumps(fields)
-        case Settled():
-            return Kind.SETTLED, cbor2.dumps([note.content])
         case Synced():
             return Kind.SYNCED, note.upto.encode()
         case Dropped():
@@ -178,14 +159,15 @@ def encode_note(note: Note) -> tuple[Kind, bytes]:
 
 
 def decode_note(kind: int, payload: bytes) -> Note | None:
-    """Read a note; None for a unit and for kinds that this version does not know.
+    """Read a note; None for a unit and for kinds that this version does not use.
 
     Raises Integrity for a malformed one. Fields that a later version appends are skipped.
     """
-    if kind not in Kind._value2member_map_ or kind == Kind.UNIT:
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
         return None
     try:
-        return _DECODERS[Kind(kind)](payload)
+        return decoder(payload)
     except (cbor2.CBORDecodeError, ValueError, TypeError, IndexError, KeyError) as e:
         raise Integrity(f"A local note of kind {kind} is malformed ({type(e).__name__}).") from e
 
@@ -219,14 +201,13 @@ def _content(payload: bytes) -> ContentId:
     return ContentId(_bytes(cbor2.loads(payload)[0], 32))
 
 
-_DECODERS: dict[Kind, Callable[[bytes], Note]] = {
+_DECODERS: dict[int, Callable[[bytes], Note]] = {
     Kind.OBJECTS_BEGUN: lambda p: ObjectsBegun(_names(cbor2.loads(p)[0])),
     Kind.DRAFT_SAVED: _draft_saved,
     Kind.DRAFT_DROPPED: lambda p: DraftDropped(FileId(_bytes(cbor2.loads(p)[0], 16))),
     Kind.SEALED: lambda p: Sealed(_content(p)),
     Kind.UPLOADED: lambda p: Uploaded(_names(cbor2.loads(p)[0])),
     Kind.PUBLISHED: _published,
-    Kind.SETTLED: lambda p: Settled(_content(p)),
     Kind.SYNCED: lambda p: Synced(Position.decode(p)),
     Kind.DROPPED: lambda p: Dropped(_names(cbor2.loads(p)[0])),
 }

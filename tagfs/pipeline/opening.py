@@ -193,7 +193,7 @@ async def _assembled(
     async def remember() -> None:
         await trio.to_thread.run_sync(write_file, place.heads, vault.memory.seal(vault.ring))
 
-    local = LocalContents(catalog, spool, content)
+    local = LocalContents(catalog, spool)
     heads = Heads.beside(spool, place.kept_heads, ring, disk)
     contents = Contents(spool, scratches, store.with_patience(HURRIED), ring, heads)
 

@@ -58,7 +58,7 @@ async def put_back(
     photos, local = gallery.state.photos, gallery.ledger.local
     contents = [c for c in map(photos.content, photos.contents()) if c is not None]
     for done, content in enumerate(contents):
-        if not local.is_waiting(content.id):
+        if not local.is_waiting(content):
             for number, part in enumerate(content.parts):
                 await _object(gallery, second, content, number, part, report)
         progress(done + 1, len(contents))

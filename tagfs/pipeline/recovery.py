@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import cbor2
@@ -24,7 +24,7 @@ import cbor2
 from tagfs.errors import FileError, Integrity
 from tagfs.model import Content, ContentId, FileId, ObjectName
 from tagfs.pipeline.contents import WINDOW
-from tagfs.pipeline.journal import LocalJournal, Position
+from tagfs.pipeline.journal import START, LocalJournal, Position
 from tagfs.pipeline.notes import (
     UNRECORDED,
     Base,
@@ -32,7 +32,7 @@ from tagfs.pipeline.notes import (
     DraftSaved,
     Dropped,
     Kind,
-    Settled,
+    Published,
     Uploaded,
     decode_note,
 )
@@ -114,7 +114,21 @@ class _Story:
     gone: dict[ObjectName, Position] = field(default_factory=dict)  # uploaded or dropped first at
     dropped: dict[ObjectName, Position] = field(default_factory=dict)
     drafts: dict[FileId, list[tuple[Position, DraftSaved | None]]] = field(default_factory=dict)
-    settled: dict[ContentId, Position] = field(default_factory=dict)
+    uploaded: dict[ObjectName, Position] = field(default_factory=dict)
+    published: list[tuple[Position, Position]] = field(default_factory=list)  # said at, up to
+
+    def settled(self, end: Position) -> Callable[[_Claim], bool]:
+        """Return what tells whether lines up to ``end`` say that a record is in the vault.
+
+        It is published, and its own objects are uploaded: those of another record of the same
+        content say nothing of them.
+        """
+        published = max((upto for said, upto in self.published if said <= end), default=START)
+        return lambda claim: (
+            claim.content is not None
+            and claim.position <= published
+            and all(_by(self.uploaded.get(part.name), end) for part in claim.content.parts)
+        )
 
 
 def recover(
@@ -139,6 +153,7 @@ def recover(
     end, ended = _find_end(story.claims, marked, journal.end)
     if end != journal.end:
         journal.cut(end)
+    settled = story.settled(end)
     needed = set(keep)
     damaged = []
     for claim in story.claims:
@@ -154,7 +169,7 @@ def recover(
                     spool.remove_later(name)  # torn, but the remote has it
                 elif name in sizes:
                     spool.adopt(name)
-        if _by(story.settled.get(claim.content.id), end):
+        if settled(claim):
             for name in names:
                 if name in sizes:
                     spool.settle(name)
@@ -210,12 +225,13 @@ def _read(journal: LocalJournal) -> _Story:
                 case Uploaded(names):
                     for name in names:
                         story.gone.setdefault(name, position)
+                        story.uploaded.setdefault(name, position)
                 case Dropped(names):
                     for name in names:
                         story.gone.setdefault(name, position)
                         story.dropped.setdefault(name, position)
-                case Settled(content_id):
-                    story.settled.setdefault(content_id, position)
+                case Published(upto=upto):
+                    story.published.append((position, upto))
         before = position
     return story
 

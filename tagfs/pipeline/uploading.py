@@ -17,11 +17,11 @@ from pathlib import Path
 import trio
 
 from tagfs.errors import Exists, FileError, Integrity, RemoteError
-from tagfs.model import Content, ContentId, DeviceId, ObjectName
+from tagfs.model import Content, DeviceId, ObjectName
 from tagfs.pipeline.journal import Position
 from tagfs.pipeline.line import Line
 from tagfs.pipeline.local import LocalContents
-from tagfs.pipeline.notes import Kind, Note, ObjectsBegun, Published, Settled, Uploaded
+from tagfs.pipeline.notes import Kind, Note, ObjectsBegun, Published, Uploaded
 from tagfs.pipeline.spool import Spool
 from tagfs.remote.store import Store
 from tagfs.vault.layout import object_path
@@ -172,21 +172,26 @@ class Uploader:
 
         One that fails does not keep the others; its error is raised when all had their turn.
         """
-        here = [tuple(p.name for p in c.parts if self._spool.has(p.name)) for c in contents]
+        here = [self._spooled(content) for content in contents]
         if any(here):
             # What is on the remote is what is safe here, and its names are known before it is.
             self._note(ObjectsBegun(tuple(chain.from_iterable(here))))
             await self._secure()
+            # A start over queues what recovery finds settled, and that is moved by now.
+            here = [self._spooled(content) for content in contents]
         failures: list[Exception] = []
         async with trio.open_nursery() as nursery:
             for content, names in zip(contents, here, strict=True):
                 if not names:
-                    self._local.uploaded(content.id)
+                    self._local.uploaded(content)
                 left = set(names)
                 for name in names:  # each begins before the next one asks: the order counts
                     await nursery.start(self._upload_part, content, name, names, left, failures)
         if failures:
             raise failures[0]
+
+    def _spooled(self, content: Content) -> tuple[ObjectName, ...]:
+        return tuple(part.name for part in content.parts if self._spool.has(part.name))
 
     async def _upload_part(
         self,
@@ -209,7 +214,7 @@ class Uploader:
             left.discard(name)
             if not left:
                 self._note(Uploaded(names))
-                self._local.uploaded(content.id)
+                self._local.uploaded(content)
         except (RemoteError, Integrity, FileError, OSError) as e:
             failures.append(e)
             if not begun:
@@ -230,7 +235,7 @@ class Uploader:
         await self.line.until_awake()
         asked = self._asked  # what is announced from here on may not be among these lines
         units: list[bytes] = []
-        contents: list[ContentId] = []
+        contents: list[Content] = []
         clock = self._clock
         size = 0
         upto = self.published
@@ -238,7 +243,7 @@ class Uploader:
         for position, kind, payload in self._lines(self.published):
             if kind == Kind.UNIT:
                 unit = decode_unit(payload, self._device)
-                recorded = [op.content.id for op in unit.ops if isinstance(op, RecordContent)]
+                recorded = [op.content for op in unit.ops if isinstance(op, RecordContent)]
                 if any(self._local.is_waiting(c) for c in recorded):
                     stopped = True
                     break
@@ -263,7 +268,6 @@ class Uploader:
         self.published, self._clock = upto, clock
         for content in contents:
             self._local.settle(content)
-            self._note(Settled(content))
         if not stopped:
             self._answered = asked
         return True

@@ -60,7 +60,7 @@ async def verify(
     await _journals(vault, report)
     contents = [c for c in map(state.photos.content, state.photos.contents()) if c is not None]
     for done, content in enumerate(contents):
-        if local.is_waiting(content.id):
+        if local.is_waiting(content):
             report.waiting += 1
         else:
             await _content(vault, store, state, content, sample, report, choose)

@@ -18,7 +18,7 @@ from tagfs.pipeline.notes import (
     Dropped,
     Kind,
     Note,
-    Settled,
+    Published,
     Uploaded,
     decode_note,
     encode_note,
@@ -177,9 +177,9 @@ class Desk:
                 self.store.objects.setdefault(path, self.spool.path(name).read_bytes())
             if names:
                 self.note(Uploaded(tuple(names)))
-                self.note(Settled(content.id))
                 for name in names:
                     self.spool.settle(name)
+        self.note(Published(DEVICE, 1, b"h" * 32, self.journal.end))
 
     def read(self, file: FileId) -> bytes:
         """Return all bytes of a file."""

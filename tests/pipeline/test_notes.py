@@ -18,7 +18,6 @@ from tagfs.pipeline.notes import (
     ObjectsBegun,
     Published,
     Sealed,
-    Settled,
     Synced,
     Uploaded,
     decode_note,
@@ -40,7 +39,6 @@ NOTES = [
     Sealed(CONTENT.id),
     Uploaded((NAME,)),
     Published(DeviceId(b"d" * 16), 12, b"h" * 32, Position(3, 456)),
-    Settled(CONTENT.id),
     Synced(Position(1, 99)),
     Dropped((NAME,)),
 ]
@@ -59,6 +57,7 @@ def test_every_kind_but_the_unit_has_a_note():
 def test_units_and_kinds_of_a_later_version_are_no_notes():
     assert decode_note(Kind.UNIT, b"whatever") is None
     assert decode_note(77, b"whatever") is None
+    assert decode_note(8, cbor2.dumps([CONTENT.id])) is None  # of an earlier version
 
 
 @pytest.mark.parametrize("note", NOTES, ids=lambda n: type(n).__name__)

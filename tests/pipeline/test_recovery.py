@@ -5,14 +5,15 @@ import random
 import shutil
 
 import pytest
-from desk import Desk, file_id
+from desk import DEVICE, Desk, file_id
 from powercut import Recorder, rebuild
 
 from tagfs.errors import FileError
-from tagfs.model import CHUNK
+from tagfs.model import CHUNK, UnitId
 from tagfs.pipeline.disk import RealDisk
 from tagfs.pipeline.journal import SYNCED
-from tagfs.pipeline.notes import DraftDropped, Sealed
+from tagfs.pipeline.notes import DraftDropped, Kind, Published, Sealed, Uploaded
+from tagfs.vault.ops import RecordContent, Unit, encode_unit
 
 FILES = [file_id(n) for n in range(3)]
 
@@ -236,6 +237,53 @@ def test_settled_objects_move_to_the_cache_even_when_a_crash_came_between(tmp_pa
     again.sync()
     assert again.spooled() == set()
     assert Desk(tmp_path, store=desk.store).read(FILES[0]) == b"x" * 2000
+
+
+def recorded_again(desk, data):
+    """Record bytes that are known already in objects of their own, as if they were new."""
+    content = desk.contents.seal(data, b"again.bin", 1, "text/plain")
+    unit = Unit(UnitId(b"v" * 16), 2, DEVICE, (RecordContent(content),))
+    desk.journal.append(Kind.UNIT, encode_unit(unit))
+    return content
+
+
+@pytest.mark.parametrize("uploaded", [False, True])
+@pytest.mark.parametrize("published", [False, True])
+def test_a_second_sealing_of_stored_bytes_stays_until_it_is_stored_itself(
+    tmp_path, uploaded, published
+):
+    desk = Desk(tmp_path)
+    desk.bytes_of(FILES[0]).write(0, b"x" * 2000)
+    desk.release(FILES[0])
+    desk.settle()
+    stored = desk.recorded[FILES[0]]
+    content = recorded_again(desk, b"x" * 2000)
+    assert content.id == stored.id
+    (part,) = content.parts
+    if uploaded:
+        desk.note(Uploaded((part.name,)))
+    if published:
+        desk.note(Published(DEVICE, 2, b"h" * 32, desk.journal.end))
+    desk.sync()
+    again = Desk(tmp_path, store=desk.store)
+    again.sync()
+    assert not again.spool.has(stored.parts[0].name)
+    assert again.spool.has(part.name) == (not (uploaded and published))
+    assert again.spool.is_here(part.name)
+
+
+def test_what_was_published_before_it_was_recorded_again_settles_nothing_of_it(tmp_path):
+    desk = Desk(tmp_path)
+    content = recorded_again(desk, b"x" * 2000)
+    end = desk.journal.end
+    second = recorded_again(desk, b"x" * 2000)
+    for each in (content, second):
+        desk.note(Uploaded((each.parts[0].name,)))
+    desk.note(Published(DEVICE, 1, b"h" * 32, end))
+    desk.sync()
+    again = Desk(tmp_path, store=desk.store)
+    again.sync()
+    assert again.spooled() == {second.parts[0].name}
 
 
 def test_an_idle_gallery_writes_nothing(tmp_path):

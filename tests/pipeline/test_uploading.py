@@ -49,7 +49,7 @@ class Queued:
         self.local = self.again()
 
     def again(self) -> LocalContents:
-        return LocalContents(self.rows, self.spool, self.known.get)
+        return LocalContents(self.rows, self.spool)
 
     def add(self, media_type: str = "image/jpeg") -> Content:
         writer = ContentWriter(RING, self.spool.open_part, self.spool.close_part)
@@ -82,7 +82,7 @@ def test_what_arrives_meanwhile_takes_its_place_and_nothing_is_left_out(tmp_path
             waiting[queued.numbers[content.id]] = content
         else:
             going = next(iter(queued.local.queue()))
-            queued.local.uploaded(going.id)
+            queued.local.uploaded(going)
             del waiting[queued.numbers[going.id]]
         order = queued.order()
         assert sorted(order) == sorted(waiting)
