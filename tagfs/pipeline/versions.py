@@ -43,7 +43,7 @@ class Versions:
         ``with_old``: the file itself goes to the trash and is the newest of them.
         """
         mine = {version.id for version in self._kept(old)}
-        both = sorted([*self._kept(old), *self._kept(new)], key=_at, reverse=True)
+        both = _newest_first([*self._kept(old), *self._kept(new)])
         room = MOST - 1 if with_old else MOST
         ops = self._purge(both[room:])
         ops += [_set(v.id, Field.VERSION_OF, new) for v in both[:room] if v.id in mine]
@@ -54,8 +54,12 @@ class Versions:
         return [_set(version.id, Field.PURGED, self._now_ms()) for version in versions]
 
     def _kept(self, file: FileId) -> list[FileRecord]:
-        found = [record for _, record in self._state.shelves.files(versions_of(file))]
-        return sorted(found, key=_at, reverse=True)
+        return _newest_first([file for _, file in self._state.shelves.files(versions_of(file))])
+
+
+def _newest_first(versions: list[FileRecord]) -> list[FileRecord]:
+    """Order versions by when they were kept, which a clock that was set back does not tell."""
+    return sorted(versions, key=lambda v: v.regs.stamp(Field.TRASHED), reverse=True)
 
 
 def _at(version: FileRecord) -> int:

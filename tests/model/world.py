@@ -66,7 +66,8 @@ class File:
     lost: list[tuple[Folder | None, str]] = field(default_factory=list)
     ino: int | None = None
     labels: set[str] = field(default_factory=set)  # under which names all/ lists it
-    trashed: float = 0.0  # when
+    trashed: float = 0.0  # when, by the clock on the wall
+    order: int = 0  # in which it was trashed
     version_of: File | None = None  # whose former content it is, in the trash
     said: Content = field(default_factory=lambda: Content())  # while it is empty
 
@@ -356,7 +357,7 @@ class World:
 
     def _discard(self, file: File, places: list[tuple[Folder | None, str]]) -> None:
         """An empty file, or a symlink, loses nothing: it is gone at once."""
-        file.lost, file.trashed = places, self.time
+        file.lost, file.trashed, file.order = places, self.time, next(self._count)
         if file.data:
             self.trash.append(file)
 
@@ -399,14 +400,15 @@ class World:
             for version in self._versions(file)[2:]:
                 self.trash.remove(version)
         ghost = File(next(self._count), file.data, lost=list(file.places), trashed=self.time)
+        ghost.order = ghost.born
         ghost.version_of = None if file.photo else file
         self.files.append(ghost)
         self.trash.append(ghost)
 
     def _versions(self, file: File) -> list[File]:
-        return sorted(
-            (f for f in self.trash if f.version_of is file), key=lambda f: f.trashed, reverse=True
-        )
+        """Return the former contents of a text, the newest first."""
+        kept = (f for f in self.trash if f.version_of is file)
+        return sorted(kept, key=lambda f: f.order, reverse=True)
 
     def _due(self, file: File) -> bool:
         newest = self._versions(file)[:1]
@@ -423,7 +425,7 @@ class World:
         if not kept and old in self.trash:
             self.trash.remove(old)
         mine = self._versions(old)
-        both = sorted([*mine, *self._versions(new)], key=lambda f: f.trashed, reverse=True)
+        both = sorted([*mine, *self._versions(new)], key=lambda f: f.order, reverse=True)
         for version in both[2 if kept else 3 :]:
             self.trash.remove(version)
         for version in mine:
@@ -477,8 +479,12 @@ class World:
         said = self.subject(file)
         if file.photo:
             return said.label
-        known = file.data and (self.tags_of(file) or said.favourite or said.date)
-        return min(file.labels, default=None) if known else None
+        return min(file.labels, default=None) if self._is_known(file) else None
+
+    def _is_known(self, file: File) -> bool:
+        """Whether somebody said something of a document, so that views list it, too."""
+        said = self.subject(file)
+        return bool(file.data and (self.tags_of(file) or said.favourite or said.date))
 
     def give_way(self, there: File, name: str, data: bytes) -> None:
         """Free a name in the views for another file. The same bytes again make no more files."""
@@ -491,7 +497,10 @@ class World:
             if (old := self._unfiled_as(there, name)) is not None:
                 there.places.remove((None, old))
                 there.places.append((None, name))
-            if there.photo and self.subject(there).label == name and self.line(there) is there:
+            if not there.photo:
+                if self._is_known(there):
+                    self._called(there, name)
+            elif self.subject(there).label == name and self.line(there) is there:
                 self._aside(name)
         else:
             self.delete(there)

@@ -380,3 +380,18 @@ def test_the_trash_lists_all_of_several_files_whose_names_differ_by_a_suffix_onl
         assert sorted(found) == [b"called like it", b"text 0", b"text 1"]
 
     run(tmp_path, script)
+
+
+def test_a_clock_that_was_set_back_keeps_one_more_version_of_a_text_and_not_all_of_them(
+    tmp_path: Path,
+) -> None:
+    async def script(g: Folder) -> None:
+        now = g.gallery.ledger.now_ns
+        for number in range(6):
+            if number == 2:  # an hour before what was kept last
+                g.gallery.ledger.now_ns = lambda: now() - 7_200_000_000_000  # type: ignore[method-assign]
+            await g.write("x.txt", b"%d" % number)
+        found = [await g.read("trash/" + name) for name in g.names("trash")]
+        assert sorted(found) == [b"0", b"1"]
+
+    run(tmp_path, script)
