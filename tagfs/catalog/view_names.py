@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import cbor2
 
-from tagfs.catalog.folders import suffixed
+from tagfs.catalog.folders import suffixed, without_suffix
 from tagfs.catalog.pages import Pages
 from tagfs.catalog.records import FileRecord, PhotoRecord
 from tagfs.catalog.schema import Table
 from tagfs.catalog.tables import Tables
-from tagfs.model import NEVER, ContentId, FileId, Stamp
+from tagfs.model import MAX_NAME, NEVER, ContentId, FileId, Stamp
 from tagfs.vault.ops import Field
 
 
@@ -109,27 +109,41 @@ class ViewNames:
             if shown is not None and shown.name != label:
                 self._numbers.set(b"", number, cbor2.dumps([photo, label, shown.file]))
 
-    @staticmethod
-    def _label_of(name: bytes, photo: ContentId, holders: list[tuple[ContentId, int]]) -> bytes:
-        return name if not holders or holders[0][0] == photo else suffixed(name, photo)
+    def _label_of(
+        self, name: bytes, photo: ContentId, holders: list[tuple[ContentId, int]]
+    ) -> bytes:
+        """Return a name, with as many suffixes as it takes to be no other photo's plain name."""
+        label = name
+        taken = bool(holders) and holders[0][0] != photo
+        while taken:
+            label = suffixed(label, photo)
+            taken = len(label) < MAX_NAME and any(p != photo for p, _ in self._holders(label))
+        return label
 
     def _holders(self, name: bytes) -> list[tuple[ContentId, int]]:
         raw = self._tables.store.get(Table.VIEW_NAME, name)
         return [] if raw is None else [(ContentId(p), n) for p, n in cbor2.loads(raw)]
 
     def _put_holders(self, name: bytes, holders: list[tuple[ContentId, int]]) -> None:
+        was_taken = bool(self._holders(name))
         if holders:
             self._tables.store.put(Table.VIEW_NAME, name, cbor2.dumps(holders))
         else:
             self._tables.store.delete(Table.VIEW_NAME, name)
+        plain = without_suffix(name)
+        while plain is not None and was_taken != bool(holders):  # it may be another's suffixed form
+            self._label(plain, self._holders(plain))
+            plain = without_suffix(plain)
 
     def _by_suffix(self, name: bytes) -> Shown | None:
         """Resolve ``name~id.ext``, which every photo answers to whatever it is listed as."""
-        at = name.rfind(b"~")
-        if at <= 0 or len(name) < at + 9:
-            return None
-        plain, ident = name[:at] + name[at + 9 :], name[at + 1 : at + 9]
-        for photo, number in self._holders(plain):
-            if photo[:4].hex().encode() == ident:
-                return self.shown(number)
+        plain = without_suffix(name)
+        while plain is not None:
+            for photo, number in self._holders(plain):
+                label = plain
+                while len(label) < len(name):
+                    label = suffixed(label, photo)
+                if label == name:
+                    return self.shown(number)
+            plain = without_suffix(plain)
         return None

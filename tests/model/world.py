@@ -66,6 +66,7 @@ class File:
     lost: list[tuple[Folder | None, str]] = field(default_factory=list)
     ino: int | None = None
     labels: set[str] = field(default_factory=set)  # under which names all/ lists it
+    gathered: str | None = None  # under which name the views of what somebody tagged list it
     trashed: float = 0.0  # when, by the clock on the wall
     order: int = 0  # in which it was trashed
     version_of: File | None = None  # whose former content it is, in the trash
@@ -89,7 +90,7 @@ class View:
     parts: tuple[str, ...] = ()
 
 
-@dataclass
+@dataclass(eq=False)
 class Content:
     """What is known of equal bytes: a photo, or a document that somebody tagged."""
 
@@ -120,6 +121,7 @@ class World:
         self.written: dict[tuple[View, str], File] = {}
         self.edited: dict[tuple[View, str], File] = {}
         self.kept: set[tuple[Tag, ...]] = set()
+        self.looking: list[Content] = []  # what a beginning gallery looks at first
         self.time = 0.0  # seconds
         self._count = itertools.count(1)
 
@@ -358,6 +360,7 @@ class World:
     def _discard(self, file: File, places: list[tuple[Folder | None, str]]) -> None:
         """An empty file, or a symlink, loses nothing: it is gone at once."""
         file.lost, file.trashed, file.order = places, self.time, next(self._count)
+        file.version_of = None  # what was brought back since is no former content any more
         if file.data:
             self.trash.append(file)
 
@@ -476,10 +479,9 @@ class World:
 
     def _called_now(self, file: File) -> str | None:
         """Return under which name views list a photo, or a document that somebody tagged."""
-        said = self.subject(file)
         if file.photo:
-            return said.label
-        return min(file.labels, default=None) if self._is_known(file) else None
+            return self.subject(file).label
+        return file.gathered if self._is_known(file) else None
 
     def _is_known(self, file: File) -> bool:
         """Whether somebody said something of a document, so that views list it, too."""
@@ -806,7 +808,11 @@ class World:
             content.gone = data not in live
 
     def look(self) -> None:
-        """Everything that lies there long enough was recognised."""
+        """Everything that lies there long enough was recognised, and what was begun is ended."""
+        for data, content in self.contents.items():
+            if data.startswith(MEDIA) and content in self.looking:
+                content.seen = SEEN[data[len(MEDIA) : len(MEDIA) + 1]]
+        self.looking.clear()
         for file in self.live():
             if file.photo:
                 content = self.content(file.data)
@@ -815,8 +821,9 @@ class World:
         self.edited = {key: file for key, file in self.edited.items() if not file.photo}
 
     def restart(self) -> None:
-        """The gallery ended and began again."""
+        """The gallery ended and began again, with looking at what it had not seen."""
         self.edited.clear()
+        self.looking = [self.content(f.data) for f in self.live() if f.photo]
 
 
 def plain(name: str) -> Iterator[str]:

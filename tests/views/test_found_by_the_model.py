@@ -395,3 +395,26 @@ def test_a_clock_that_was_set_back_keeps_one_more_version_of_a_text_and_not_all_
         assert sorted(found) == [b"0", b"1"]
 
     run(tmp_path, script)
+
+
+@pytest.mark.parametrize("seen", [False, True])
+def test_a_photo_that_is_called_like_another_with_its_suffix_is_listed_beside_it(
+    tmp_path: Path, seen: bool
+) -> None:
+    async def script(g: Folder) -> None:
+        contents = [picture(200), picture(20)]
+        for number, data in enumerate(contents):
+            g.mkdir(str(number))
+            await g.write(f"{number}/x.png", data)
+        if seen:
+            await g.gallery.wait("recognised", 30)
+        (label,) = [name for name in g.names("all") if "~" in name]
+        before = g.names("all")
+        await g.write(label, picture(30))
+        found = [await g.read("all/" + name) for name in g.names("all")]
+        assert sorted(found) == sorted([*contents, picture(30)])
+        assert len(set(g.names("all"))) == 3
+        g.rm(label)
+        assert g.names("all") == before
+
+    run(tmp_path, script)
