@@ -141,7 +141,7 @@ class ViewNames:
         while plain is not None:
             for photo, number in self._holders(plain):
                 label = plain
-                while len(label) < len(name):
+                while len(label) < min(len(name), MAX_NAME):
                     label = suffixed(label, photo)
                 if label == name:
                     return self.shown(number)
