@@ -1,4 +1,4 @@
-"""Measure the gallery over a line to Dropbox's stand-in on this machine. Prints one JSON line a result.
+"""Measure the gallery over a line to a stand-in for Dropbox. Prints one JSON line a result.
 
     python scripts/bench/remote.py [--only NAME ...] [--photos N] [--gib N] [--index N]
 
@@ -30,14 +30,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import trio
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path[:0] = [str(ROOT / "tests" / "remote"), str(ROOT / "tests" / "pipeline")]
+sys.path.insert(0, str(Path(__file__).parent.parent.parent / "tests" / "remote"))
+sys.path.insert(0, str(Path(__file__).parent.parent.parent / "tests" / "pipeline"))
 
 from dropbox_server import Account, Server
 from gallery_kit import SECRET
@@ -45,10 +46,12 @@ from many import Many
 
 from tagfs.crypto.kdf import KdfParams
 from tagfs.model import Facts, Scored, TagId
+from tagfs.pipeline.gallery import Gallery
 from tagfs.pipeline.opening import create, open_gallery
 from tagfs.remote.url import dir_url
-from tagfs.vault.ops import Op, RecordAnalysis, RecordContent
+from tagfs.vault.ops import Op, RecordAnalysis
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 MBIT, DELAY = 20.0, 50.0
 READ = 128 * 1024
 READS = 40
@@ -56,7 +59,7 @@ LONG = 1800.0
 TAGS, TAGS_EACH = 5000, 10
 
 
-def say(what: str, **figures: float | int | None) -> None:
+def say(what: str, **figures: object) -> None:
     """Print one result."""
     rounded = {k: round(v, 3) if isinstance(v, float) else v for k, v in figures.items()}
     print(json.dumps({"bench": "remote", "what": what, **rounded}), flush=True)
@@ -200,6 +203,7 @@ class Bench:
             ratio=seconds / wire,
             requests=len(account.requests),
             requests_a_photo=len(account.requests) / self.photos,
+            routes=dict(Counter(account.requests)),
         )
         line.close()
         self._thumbnails(account)
@@ -315,14 +319,14 @@ class Bench:
 class Tagged(Many):
     """Photos without bytes that a recogniser has looked at."""
 
-    def __init__(self, gallery, folder: bytes, tag: str, choose: random.Random) -> None:
+    def __init__(self, gallery: Gallery, folder: bytes, tag: str, choose: random.Random) -> None:
         super().__init__(gallery, folder, tag)
         self._choose = choose
 
     def _photo(self, name: bytes) -> list[Op]:
         ops = super()._photo(name)
         seen = self._choose.sample(range(TAGS), TAGS_EACH)
-        tags = tuple(Scored(TagId(b"n%08d" % n), 0.9) for n in seen)
+        tags = tuple(Scored(TagId(f"n{n:08}"), 0.9) for n in seen)
         day = self._choose.randrange(1, 29)
         facts = Facts(4000, 3000, 1, f"20{day:02}-05-{day:02}T10:00:00", None, "Camera", None, day)
         ident = ops[0].content.id

@@ -15,7 +15,7 @@ import trio
 
 from tagfs.pipeline.state_dir import remove_file, write_file
 
-OBJECTS = 16
+OBJECTS = 128
 """Objects under way at once; a remote that commits in batches gathers these."""
 BYTES = 64 * 1024 * 1024
 """Bytes of the objects under way at once, unless one alone has more."""

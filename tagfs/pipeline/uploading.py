@@ -34,13 +34,16 @@ SEGMENT_BYTES = 1024 * 1024
 """A segment is closed when its units reach this size."""
 SEGMENT_UNITS = 4096
 TOGETHER = 32
-"""Contents whose upload one sync allows."""
+"""Contents that one sync allows to begin."""
 PAUSE = 1.0
 """Seconds in which further acts may join a segment."""
 PUBLISH_EVERY = 10.0
 """Seconds after which what is uploaded is published although there is more to upload."""
 RETRY = 5.0
 """Seconds between attempts while the remote does not do what is asked."""
+
+FAILURES = (RemoteError, Integrity, FileError, OSError)
+"""What is waited out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,21 @@ class Progress:
             "rate": round(self.rate),
             "seconds": None if self.seconds is None else round(self.seconds),
         }
+
+
+@dataclass(slots=True)
+class _Upload:
+    """A record on its way."""
+
+    content: Content
+    names: tuple[ObjectName, ...]  # of the parts that are brought
+    left: set[ObjectName]  # of these, not there yet
+    running: int  # of these, neither brought nor failed
+
+    @property
+    def key(self) -> ObjectName:
+        """Return what tells it from all others."""
+        return self.content.parts[0].name
 
 
 class Uploader:
@@ -97,6 +115,8 @@ class Uploader:
         self._clock = 0  # of the last unit that was published since the start
         self._wake = trio.Event()
         self._idle = trio.Event()
+        self._under_way: set[ObjectName] = set()  # keys of uploads
+        self._ended = trio.Event()  # one of them has
         self._failure: str | None = None
         self._asked = 1  # times that something new was announced
         self._answered = 0  # of them, those whose lines are all published
@@ -142,7 +162,7 @@ class Uploader:
             try:
                 await self._round()
                 self._failure = None
-            except (RemoteError, Integrity, FileError, OSError) as e:
+            except FAILURES as e:
                 self._failure = str(e)
                 log.warning("upload waits: %s", type(e).__name__)
                 await trio.sleep(RETRY)
@@ -154,23 +174,50 @@ class Uploader:
                 await trio.sleep(PAUSE)
 
     async def _round(self) -> None:
+        """Upload what waits, and publish what is uploaded, at intervals and in the end.
+
+        What has begun is brought to its end; after a failure nothing more begins, and the first
+        one is raised.
+        """
+        self._under_way.clear()
+        failures: list[Exception] = []
+        async with trio.open_nursery() as nursery:
+            try:
+                await self._upload_all(nursery, failures)
+            except FAILURES as e:
+                failures.append(e)
+        if failures:
+            raise failures[0]
+        await self._publish_all()
+
+    async def _upload_all(self, nursery: trio.Nursery, failures: list[Exception]) -> None:
         published = trio.current_time()
-        # Asked anew each time: what is new by then may come first.
-        while contents := list(islice(self._local.queue(), TOGETHER)):
-            await self._upload(contents)
+        while not failures:
+            self._ended = trio.Event()
+            # Asked anew each time: what is new by then may come first.
+            if contents := list(islice(self._not_begun(), TOGETHER)):
+                await self._begin(contents, nursery, failures)
+            elif self._under_way:
+                await self._ended.wait()
+            else:
+                break
             if trio.current_time() - published >= PUBLISH_EVERY:
                 await self._publish_all()
                 published = trio.current_time()
-        await self._publish_all()
+
+    def _not_begun(self) -> Iterator[Content]:
+        return (c for c in self._local.queue() if c.parts[0].name not in self._under_way)
 
     async def _publish_all(self) -> None:
         while await self._publish():
             pass
 
-    async def _upload(self, contents: list[Content]) -> None:
-        """Upload contents. One sync secures them all: it costs as much as an upload.
+    async def _begin(
+        self, contents: list[Content], nursery: trio.Nursery, failures: list[Exception]
+    ) -> None:
+        """Begin to upload contents; return when the line has let all of them through.
 
-        One that fails does not keep the others; its error is raised when all had their turn.
+        One sync secures them all: it costs as much as an upload.
         """
         here = [self._spooled(content) for content in contents]
         if any(here):
@@ -179,30 +226,26 @@ class Uploader:
             await self._secure()
             # A start over queues what recovery finds settled, and that is moved by now.
             here = [self._spooled(content) for content in contents]
-        failures: list[Exception] = []
-        async with trio.open_nursery() as nursery:
-            for content, names in zip(contents, here, strict=True):
-                if not names:
-                    self._local.uploaded(content)
-                left = set(names)
-                for name in names:  # each begins before the next one asks: the order counts
-                    await nursery.start(self._upload_part, content, name, names, left, failures)
-        if failures:
-            raise failures[0]
+        for content, names in zip(contents, here, strict=True):
+            if not names:
+                self._local.uploaded(content)
+                continue
+            upload = _Upload(content, names, set(names), len(names))
+            self._under_way.add(upload.key)
+            for name in names:  # each begins before the next one asks: the order counts
+                await nursery.start(self._upload_part, upload, name, failures)
 
     def _spooled(self, content: Content) -> tuple[ObjectName, ...]:
         return tuple(part.name for part in content.parts if self._spool.has(part.name))
 
     async def _upload_part(
         self,
-        content: Content,
+        upload: _Upload,
         name: ObjectName,
-        names: tuple[ObjectName, ...],
-        left: set[ObjectName],
         failures: list[Exception],
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Upload one of ``names``; the content has left the queue when none is ``left``."""
+        """Upload one part; the content has left the queue when none is left."""
         begun = False
         try:
             path = self._spool.path(name)
@@ -211,14 +254,20 @@ class Uploader:
                 begun = True
                 task_status.started()
                 await self._put(name, path, size)
-            left.discard(name)
-            if not left:
-                self._note(Uploaded(names))
-                self._local.uploaded(content)
-        except (RemoteError, Integrity, FileError, OSError) as e:
-            failures.append(e)
+            upload.left.discard(name)
+            if not upload.left:
+                self._note(Uploaded(upload.names))
+                self._local.uploaded(upload.content)
+        except FAILURES as e:
+            if self._local.is_waiting(upload.content):  # else it was removed meanwhile
+                failures.append(e)
             if not begun:
                 task_status.started()
+        finally:
+            upload.running -= 1
+            if not upload.running:
+                self._under_way.discard(upload.key)
+                self._ended.set()
 
     async def _put(self, name: ObjectName, path: Path, size: int) -> None:
         try:

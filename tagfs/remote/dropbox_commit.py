@@ -25,7 +25,7 @@ from tagfs.remote.dropbox_session import Call
 
 BATCH = 1000
 """Entries in one batch, at most: Dropbox takes no more."""
-LINGER = 0.15
+LINGER = 0.5
 """Seconds that a batch waits for uploads which are still under way; none are: none."""
 
 _IDLE = 10.0  # seconds after which the thread ends; the next write starts another
