@@ -27,7 +27,9 @@ PATIENCE = 600.0
 BATCH = 32
 """Photos in one pack, at most."""
 BATCH_WAIT = 1.0
-"""Seconds after which a pack is closed however few photos it has."""
+"""Seconds after which a pack is closed when no more photos wait to be looked at."""
+WAITS = 3
+"""Times as long that a pack which is not full waits for these."""
 RETRY = 2.0
 """Seconds after which a batch that the disk had no room for is tried again."""
 
@@ -174,10 +176,16 @@ class Looker:
             return None
 
     async def _write_packs(self) -> None:
+        waited = 1
         while True:
             await trio.sleep(self.batch_wait if len(self._done) < BATCH else 0)
             if not self._done:
                 continue
+            more = len(self._done) < min(BATCH, len(self._queued))
+            if more and waited < WAITS:  # every pack costs two objects
+                waited += 1
+                continue
+            waited = 1
             batch = self._done[:BATCH]
             try:
                 self._record(batch)
