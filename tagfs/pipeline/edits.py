@@ -142,12 +142,22 @@ class Edits:
         self._ledger.commit([*ops, _set(file.id, Field.WRITTEN_OVER, None)])
 
     def _same_bytes(self, file: FileRecord, photo: PhotoRecord) -> list[Op]:
-        """Give a photo its name back that made way for a copy of itself."""
+        """Give a photo its name back that made way for a copy of itself.
+
+        Not when the file had other bytes in between, which were edited until they were the same.
+        """
+        _, _, *before = file.regs.get(Field.CONTENT)
+        if before:
+            return []
         for _, name in file.entries:
-            free = self._state.photos.names.named(name) is None
-            if photo.name == suffixed(name, photo.id) and free:
+            if photo.name == suffixed(name, photo.id) and self._is_free(name, file, photo):
                 return [SetRegister(Entity.PHOTO, photo.id, Field.VIEW_NAME, name)]
         return []
+
+    def _is_free(self, name: bytes, file: FileRecord, photo: PhotoRecord) -> bool:
+        """Whether views have a name for nothing but a photo and its copy."""
+        written = set(self._state.folders.candidates(UNFILED, name)) - {file.id, *photo.files}
+        return self._state.photos.names.named(name) is None and not written
 
     def _take_over(self, file: FileRecord, new: PhotoRecord, old: PhotoRecord) -> list[Op]:
         """Let an edit have what the older photo had."""

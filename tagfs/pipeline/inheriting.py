@@ -77,7 +77,7 @@ def view_name(
     if there is not None and there.chosen:
         return []
     alone = all(f == file.id for f in old.files)
-    name = (old.regs.get(Field.VIEW_NAME) or _contested(state, old)) if alone else seen_as
+    name = (old.regs.get(Field.VIEW_NAME) or contested(state, old)) if alone else seen_as
     if name is None or (not alone and old.name != name):
         return []
     shown = state.photos.names.named(name)
@@ -88,7 +88,7 @@ def view_name(
     return [aside(old, name), SetRegister(Entity.PHOTO, new, Field.VIEW_NAME, name)]
 
 
-def _contested(state: State, photo: PhotoRecord) -> bytes | None:
+def contested(state: State, photo: PhotoRecord) -> bytes | None:
     """Return the name that a photo shows without having chosen it, when others would take it."""
     name = photo.name
     if name is None or len(state.photos.names.wanting(name)) < 2:

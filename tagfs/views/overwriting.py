@@ -93,10 +93,14 @@ class Overwriting:
         return ops
 
     def _again(self, content: ContentId, name: bytes) -> list[Op]:
-        """Let the same bytes take the place of those that were written here before."""
+        """Let the same bytes take the place of those that were written here before; the photo
+        keeps the name, though another would have it by the files that are left."""
         photo = self._state.photos.get(content)
         files = [self._state.file(f) for f in (photo.files if photo else ())]
         ops: list[Op] = []
+        borrowed = photo is not None and not photo.chosen
+        if photo is not None and borrowed and inheriting.contested(self._state, photo) == name:
+            ops.append(SetRegister(Entity.PHOTO, content, Field.VIEW_NAME, name))
         for file in filter(None, files):
             shown = acts.number_of(self._state, file)
             listed = shown is not None and (shown.name, shown.file) == (name, file.id)

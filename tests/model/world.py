@@ -491,6 +491,9 @@ class World:
     def give_way(self, there: File, name: str, data: bytes) -> None:
         """Free a name in the views for another file. The same bytes again make no more files."""
         if there.data == data:
+            said = self.subject(there)
+            if not said.chosen and said.label == name and self._contested(name):
+                self._called(there, name)
             for file in self.live():
                 here = name in file.labels or (None, name) in file.places
                 if file.data == data and here and [f for f, _ in file.places] == [None]:
@@ -520,13 +523,12 @@ class World:
 
     def _aside(self, name: str) -> None:
         """Everything that views call so, or would if it were free, is ``name~id`` from now on."""
-        lines = {f.data: self.line(f) for f in self.live() if f.photo}
-        for data, content in self.contents.items():
-            first = lines[data].places[0][1] if data in lines else None
-            if not content.chosen and first == name:
+        for file in {self.line(f) for f in self.live() if f.photo or self._is_known(f)}:
+            content = self.subject(file)
+            if self._called_now(file) == name:
+                self._called(file, name)
+            elif not content.chosen and file.places[0][1] == name:
                 content.asked, content.chosen = name, True
-            if content.label == name:
-                content.label, content.asked, content.chosen = None, name, True
 
     def edit(self, there: File, data: bytes, where: Where, name: str) -> int | None:
         """Open for writing without truncation: an edit of that file wherever it is opened. Its

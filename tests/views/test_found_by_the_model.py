@@ -27,12 +27,15 @@ def run(tmp_path: Path, script: Callable[[Folder], Awaitable[None]]) -> None:
     trio.run(main)
 
 
-async def append(g: Folder, path: str, data: bytes) -> None:
+async def append(g: Folder, path: str, data: bytes, wait: bool = True) -> None:
     handle = await g.open(path, os.O_WRONLY)
     handle.write(g.tree.attr(g.ino(path)).size, data)
     await handle.flush()
     await handle.release()
-    await g.gallery.wait("recognised", 30)
+    while g.gallery.status().sealed > g.gallery.looker.waiting:  # it gets its final form
+        await trio.sleep(0.01)
+    if wait:
+        await g.gallery.wait("recognised", 30)
 
 
 def refused(number: int) -> pytest.RaisesExc[FileError]:
@@ -416,5 +419,36 @@ def test_a_photo_that_is_called_like_another_with_its_suffix_is_listed_beside_it
         assert len(set(g.names("all"))) == 3
         g.rm(label)
         assert g.names("all") == before
+
+    run(tmp_path, script)
+
+
+def test_a_photo_that_is_written_again_keeps_the_name_though_another_is_called_so(
+    tmp_path: Path,
+) -> None:
+    async def script(g: Folder) -> None:
+        await g.write("all/b.png", picture(200))
+        await g.write("b.png", picture(20))
+        await g.write("a.png", picture(200))
+        await g.write("all/b.png", picture(200))
+        assert await g.read("all/b.png") == picture(200)
+        await g.gallery.wait("recognised", 30)
+        assert await g.read("all/b.png") == picture(200)
+
+    run(tmp_path, script)
+
+
+def test_a_photo_gets_no_name_back_from_another_that_is_edited_until_it_is_the_same(
+    tmp_path: Path,
+) -> None:
+    async def script(g: Folder) -> None:
+        await g.write("all/b.png", picture(200))
+        await append(g, "all/b.png", b"more", wait=False)
+        await g.write("all/b.png", picture(200))
+        (label,) = [n for n in g.names("all") if await g.read("all/" + n) == picture(200)]
+        (other,) = set(g.names("all")) - {label}
+        await append(g, "all/" + label, b"more")
+        assert set(g.names("all")) == {other, "b.png"}
+        assert g.ino("all/b.png") != g.ino("all/" + other)
 
     run(tmp_path, script)
