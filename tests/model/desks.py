@@ -64,6 +64,7 @@ class Desk(Protocol):
     """A gallery as programs see it; paths are relative to its root. Raises OSError."""
 
     mounted: bool
+    begun: int  # how often the gallery was begun
 
     def list(self, path: str) -> list[tuple[str, int]]:
         """Return names and inode numbers in the order of the listing."""
@@ -125,6 +126,7 @@ class HeldDesk:
         self._now = START
         self._passed = 0.0
         self._caller = 0
+        self.begun = 0
         self._begin()
 
     @classmethod
@@ -165,9 +167,12 @@ class HeldDesk:
         )
 
     def _begin(self) -> None:
+        self.begun += 1
         self._clock = MockClock()
         self._ticks: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._wanted: Callable[[], Awaitable[Any]] | None = None
+        self._looking = False  # what is wanted sets nothing going
+        self._directories: dict[str, int] = {}  # inodes, since the last act
         self.__dict__.pop("_asked", None)
         self._answer: outcome.Outcome[Any] | None = None
         self._ended: outcome.Outcome[None] | None = None
@@ -196,7 +201,8 @@ class HeldDesk:
                     return
                 wanted, self._wanted = self._wanted, None
                 answer = await outcome.acapture(wanted)
-                await self._settle()
+                if not self._looking:
+                    await self._settle()
                 self._answer = answer
 
     async def _settle(self) -> None:
@@ -213,6 +219,8 @@ class HeldDesk:
                 raise AssertionError("the gallery ended by itself")
 
     def _call(self, wanted: Callable[..., Awaitable[Any]], *args: object) -> Any:
+        if not self._looking:
+            self._directories.clear()
         self._now += 1_000_000
         self._caller += 1  # every act is another program's
         self.folder.tree.acting(self._caller)
@@ -240,19 +248,28 @@ class HeldDesk:
     # -- what programs do --------------------------------------------------------------------
 
     def list(self, path: str) -> list[tuple[str, int]]:
-        lines = list(_plainly(self.folder.tree.list, _plainly(self.folder.ino, path), 0))
+        lines = list(_plainly(self.folder.tree.list, self._directory(path), 0))
         cookies = [cookie for cookie, _, _ in lines]
         assert cookies == sorted(set(cookies)), f"cookies of {path} do not grow: {cookies}"
         return [(os.fsdecode(name), attr.ino) for _, name, attr in lines]
 
     def stat(self, path: str) -> Seen:
-        above, name = _plainly(self.folder.split, path)
-        attr: Attr = _plainly(self.folder.tree.look_up, above, name)
+        above, _, name = path.rpartition("/")
+        attr: Attr = _plainly(self.folder.tree.look_up, self._directory(above), os.fsencode(name))
         kind = {Kind.FILE: "file", Kind.DIR: "dir", Kind.SYMLINK: "link"}[attr.kind]
         return Seen(attr.ino, kind, attr.size, attr.nlink)
 
+    def _directory(self, path: str) -> int:
+        if path not in self._directories:
+            self._directories[path] = _plainly(self.folder.ino, path)
+        return self._directories[path]
+
     def read(self, path: str) -> bytes:
-        return bytes(self._call(self.folder.read, path))
+        self._looking = True
+        try:
+            return bytes(self._call(self.folder.read, path))
+        finally:
+            self._looking = False
 
     def write(self, path: str, data: bytes) -> None:
         self._call(self.folder.write, path, data)
@@ -370,6 +387,7 @@ class MountedDesk:
         self._path.mkdir()
         self._passed = 0.0
         self.kill_next = False
+        self.begun = 0
         ours, theirs = socket.socketpair()
         self._helper = FORKS.Process(target=hands.begin, args=(theirs,), daemon=True)
         self._helper.start()
@@ -395,6 +413,7 @@ class MountedDesk:
             cls._template = None
 
     def _begin(self) -> None:
+        self.begun += 1
         ours, theirs = socket.socketpair()
         arguments = theirs, str(self._path), self._home / "vault", self._words, self._passed
         self._server = FORKS.Process(target=model_server.begin, args=arguments, daemon=True)
