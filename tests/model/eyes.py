@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from world import ABOVE, MEDIA, SEEN
+from things import ABOVE, MEDIA, SEEN
 
 from tagfs.model import Analysis, Facts, Scored, TagId
 

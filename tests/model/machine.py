@@ -14,7 +14,8 @@ from typing import Any, ClassVar, TypeVar
 from desks import Desk
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from world import MEDIA, TAKES, VIEWS, File, Folder, Tag, View, Where, World, plain
+from things import MEDIA, TAKES, VIEWS, File, Folder, Tag, View, Where, plain
+from world import World
 
 DATA = st.sampled_from(
     [b"", b"a text", b"another text", *(MEDIA + b for b in (b"d1", b"d2", b"t1", b"n1", b"u1"))]

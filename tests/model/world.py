@@ -9,152 +9,30 @@ None, or the errno that the user gets, and then nothing has changed.
 from __future__ import annotations
 
 import errno
-import itertools
-import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 
-MEDIA = b"\x89PNG\r\n\x1a\n"
-"""Contents that begin so are photos; the byte after it says what a recogniser sees."""
-ABOVE = {"tabby": ("cat", "animal"), "cat": ("animal",), "dog": ("animal",), "animal": ()}
-"""The concepts, and what is above each."""
-SEEN = {b"d": ("dog", "animal"), b"t": ("tabby", "cat", "animal"), b"n": (), b"u": ()}
-"""What is seen in a photo, by the byte after MEDIA; u cannot be decoded."""
-VIEWS = ("all", "tags", "dates", "recent", "untagged", "favourites", "review", "search", "trash")
-"""The views that there are."""
-RESERVED = frozenset((*VIEWS, "people", "places", "videos", ".tagfs"))
-TAKES = ("all", "tags", "dates", "favourites")
-"""Views that something can be copied into."""
+from naming import Naming
+from things import (
+    MEDIA,
+    RESERVED,
+    SEEN,
+    TAKES,
+    Content,
+    File,
+    Folder,
+    Tag,
+    View,
+    Where,
+)
+
 DELETES = ("all", "dates", "recent", "untagged", "review")
 """Views in which ``rm`` deletes."""
 AN_HOUR = 3600.0
 
 
-@dataclass(eq=False, repr=False)
-class Tag:
-    """A tag. A concept is one from the beginning, though nothing lists it."""
-
-    name: str
-    concept: str | None = None
-    kept: bool = False
-    into: Tag | None = None
-
-    def __repr__(self) -> str:
-        return f"tag {self.name!r}"
-
-
-@dataclass(eq=False, repr=False)
-class Folder:
-    """An own folder; the root has no parent."""
-
-    parent: Folder | None = None
-    name: str = ""
-    children: dict[str, Folder | File] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        return f"folder {self.name!r}"
-
-
-@dataclass(eq=False, repr=False)
-class File:
-    """One inode. ``places``: (folder, name), with None for the unfiled ones."""
-
-    born: int
-    data: bytes = b""
-    target: str | None = None
-    places: list[tuple[Folder | None, str]] = field(default_factory=list)
-    lost: list[tuple[Folder | None, str]] = field(default_factory=list)
-    ino: int | None = None
-    labels: set[str] = field(default_factory=set)  # under which names all/ lists it
-    gathered: str | None = None  # under which name the views of what somebody tagged list it
-    trashed: float = 0.0  # when, by the clock on the wall
-    order: int = 0  # in which it was trashed
-    version_of: File | None = None  # whose former content it is, in the trash
-    said: Content = field(default_factory=lambda: Content())  # while it is empty
-
-    def __repr__(self) -> str:
-        return f"file {self.born} {self.data!r} at {self.places or self.lost}"
-
-    @property
-    def photo(self) -> bool:
-        """Whether its content is a picture."""
-        return self.data.startswith(MEDIA)
-
-
-@dataclass(frozen=True)
-class View:
-    """A view directory: ``tags`` for a path of tags, ``parts`` for other paths."""
-
-    name: str
-    tags: tuple[Tag, ...] = ()
-    parts: tuple[str, ...] = ()
-
-
-@dataclass(eq=False)
-class Content:
-    """What is known of equal bytes: a photo, or a document that somebody tagged."""
-
-    words: dict[Tag, tuple[bool, int]] = field(default_factory=dict)
-    seen: tuple[str, ...] | None = None  # None until it was looked at
-    favourite: bool = False
-    date: str | None = None
-    label: str | None = None  # under which name views list it now
-    chosen: bool = False  # "chosen once for the whole vault": the label stays from now on
-    asked: str | None = None  # what it was renamed to in a view
-    gone: bool = False  # no live file had it when this was last looked at
-
-
-Where = Folder | View
-Words = dict[Tag, tuple[bool, int]]
-"""The user's yes or no, and when."""
-
-
-class World:
+class World(Naming):
     """Everything there is, and what acts do to it."""
 
-    def __init__(self) -> None:
-        self.root = Folder()
-        self.files: list[File] = []
-        self.trash: list[File] = []
-        self.contents: dict[bytes, Content] = {}
-        self.tags = [Tag(name, name) for name in ABOVE]
-        self.written: dict[tuple[View, str], File] = {}
-        self.edited: dict[tuple[View, str], File] = {}
-        self.kept: set[tuple[Tag, ...]] = set()
-        self.looking: list[Content] = []  # what a beginning gallery looks at first
-        self.time = 0.0  # seconds
-        self._count = itertools.count(1)
-
     # -- looking -----------------------------------------------------------------------------
-
-    def content(self, data: bytes) -> Content:
-        """Return what is known of these bytes."""
-        return self.contents.setdefault(data, Content())
-
-    def subject(self, file: File) -> Content:
-        """Return where the user's words on a file hang: "Words hang on the file id until there is
-        a content, then on the content id, media or not"."""
-        return self.content(file.data) if file.data else file.said
-
-    def live(self) -> list[File]:
-        """Return every file that some place lists, oldest first."""
-        return [f for f in self.files if f.places]
-
-    def unfiled(self) -> list[File]:
-        """Return the files that are in ``all/`` for want of a folder, or by choice."""
-        return [f for f in self.live() if any(folder is None for folder, _ in f.places)]
-
-    def twins(self, file: File) -> list[File]:
-        """Return every live file of the same photo, oldest first; empty and other files never
-        merge ("Empty and non-media files never merge")."""
-        if not file.photo:
-            return [file] if file.places else []
-        return [f for f in self.live() if f.data == file.data]
-
-    def line(self, file: File) -> File:
-        """Return the file whose inode a view shows for this one ("A photo is listed once in a
-        view, with the inode of its oldest file")."""
-        return self.twins(file)[0] if file.photo else file
 
     def members(self, where: View) -> list[File]:
         """Return which files a view directory lists, each once."""
@@ -207,118 +85,6 @@ class World:
             depth = len(where.parts)
             return {d[depth] for d in split if len(d) > depth and d[:depth] == where.parts}
         return set()
-
-    # -- tags --------------------------------------------------------------------------------
-
-    def canonical(self, tag: Tag) -> Tag:
-        """Follow merges."""
-        while tag.into is not None:
-            tag = tag.into
-        return tag
-
-    def find(self, name: str) -> Tag | None:
-        """Return the tag of this name ("Tags compare by NFC casefold"). One that was merged away
-        means what it went into; a name that a tag was renamed from is free."""
-        same = [t for t in self.tags if t.name.casefold() == name.casefold()]
-        same.sort(key=lambda t: t.into is not None)
-        return self.canonical(same[0]) if same else None
-
-    def above(self, tag: Tag) -> set[Tag]:
-        """Return the tags above one."""
-        names = ABOVE.get(tag.concept or "", ())
-        return {self.canonical(t) for t in self.tags if t.concept in names and t.concept} - {tag}
-
-    def words_of(self, file: File) -> Words:
-        """Return the user's words, through merges, the later one where two meet; of two
-        that were said at once the *yes*."""
-        words: Words = {}
-        for tag, word in self.subject(file).words.items():
-            into = self.canonical(tag)
-            if into not in words or (word[1], word[0]) > (words[into][1], words[into][0]):
-                words[into] = word
-        return words
-
-    def tags_of(self, file: File) -> set[Tag]:
-        """Return the tags in force: "*no* on T denies T and all below it, *yes* on T implies its
-        ancestors, *no* on a leaf leaves the ancestors"; of two words that meet the later counts."""
-        words = self.standing(file)
-        seen = self.content(file.data).seen if file.photo else None
-        in_force = {self.canonical(t) for t in self.tags if t.concept in (seen or ())}
-        yes = {t: at for t, (word, at) in words.items() if word}
-        for tag in yes:
-            in_force |= {tag} | (self.above(tag) if file.data else set())
-        return {
-            tag
-            for tag in in_force
-            if not self._denied(
-                words, tag, max((yes[t] for t in yes if tag in {t} | self.above(t)), default=0)
-            )
-        }
-
-    def standing(self, file: File) -> Words:
-        """Return the words that count: a *yes* that a later *no* took back is none."""
-        words = self.words_of(file)
-        return {
-            tag: (word, at)
-            for tag, (word, at) in sorted(words.items(), key=lambda item: item[1][1])
-            if not word or not self._denied(words, tag, at)
-        }
-
-    def _denied(self, words: Words, tag: Tag, affirmed: int) -> bool:
-        return any(
-            not word and at > affirmed and t in {tag} | self.above(tag)
-            for t, (word, at) in words.items()
-        )
-
-    def listed_tags(self) -> list[Tag]:
-        """Return what ``tags/`` lists: what was made, and what some photo or document has."""
-        had = {t for f in self.live() if f.data for t in self.tags_of(f)}
-        return [t for t in self.tags if t.into is None and (t.kept or t in had)]
-
-    def say(self, file: File, tags: Iterable[Tag], word: bool) -> None:
-        """Note the user's word."""
-        for tag in tags:
-            self.subject(file).words[self.canonical(tag)] = (word, next(self._count))
-
-    def tag_list(self, file: File) -> set[str]:
-        """Return what ``user.xdg.tags`` has: "the most specific tags, and those that you gave"."""
-        tags, words = self.tags_of(file), self.standing(file)
-        below = {t for t in tags if file.data and any(t in self.above(o) for o in tags)}
-        return {t.name for t in tags if t not in below or words.get(t, (False, 0))[0]}
-
-    def add_tag(self, file: File, name: str) -> None:
-        """Write the list with one more name: "*yes* to that tag; a name that there was not
-        becomes a tag"."""
-        tag = self.find(name)
-        if tag is None:
-            tag = Tag(name)
-            self.tags.append(tag)
-        self.say(file, [tag], True)
-
-    def drop_tag(self, file: File, name: str) -> None:
-        """Write the list with one name less: "not that tag, and nothing below it. If it is above
-        a tag that stays in the list, only your own word on it is taken back"; "write it empty:
-        takes your own *yes* words back, never says *no*"."""
-        tag, words = self.find(name), self.subject(file).words
-        assert tag is not None
-        stay = [self.find(other) for other in self.tag_list(file) - {name}]
-        if not stay:
-            for word in [w for w, (yes, _) in words.items() if yes]:
-                del words[word]
-        elif any(tag in self.above(other) for other in stay if other is not None):
-            for word in [w for w in words if self.canonical(w) is tag]:
-                del words[word]
-        else:
-            self.say(file, [tag], False)
-
-    def mean(self, file: File, where: View) -> None:
-        """Say what being put into a view directory means: "unfiled + every tag of the path",
-        "unfiled + the user's date", "unfiled + favourite"."""
-        self.say(file, where.tags, True)
-        if where.name == "favourites":
-            self.subject(file).favourite = True
-        elif where.name == "dates":
-            self.subject(file).date = "-".join(where.parts)
 
     # -- files -------------------------------------------------------------------------------
 
@@ -471,23 +237,6 @@ class World:
         own = any(folder is not None for folder, _ in there.places)
         return there.photo or (bool(there.data) and own)
 
-    def _anothers(self, name: str, there: File) -> bool:
-        """Whether views call a photo so that is another than the one that stands here: "other
-        photos change it in two cases only"."""
-        others = (f for f in self.live() if f.data != there.data)
-        return any(self._called_now(f) == name for f in others)
-
-    def _called_now(self, file: File) -> str | None:
-        """Return under which name views list a photo, or a document that somebody tagged."""
-        if file.photo:
-            return self.subject(file).label
-        return file.gathered if self._is_known(file) else None
-
-    def _is_known(self, file: File) -> bool:
-        """Whether somebody said something of a document, so that views list it, too."""
-        said = self.subject(file)
-        return bool(file.data and (self.tags_of(file) or said.favourite or said.date))
-
     def give_way(self, there: File, name: str, data: bytes) -> None:
         """Free a name in the views for another file. The same bytes again make no more files."""
         if there.data == data:
@@ -509,26 +258,6 @@ class World:
                 self._aside(name)
         else:
             self.delete(there)
-
-    def _called(self, file: File, name: str) -> None:
-        content = self.subject(file)
-        content.label, content.asked, content.chosen = None, name, True
-
-    def _unfiled_as(self, file: File, name: str) -> str | None:
-        """Return the place without a folder that a name is of, as it is or with ``~id``."""
-        own = [n for folder, n in file.places if folder is None]
-        if name not in own and (name not in file.labels or self.subject(file).label == name):
-            return None  # what a photo is called is no place
-        return next((n for n in plain(name) if n in own), None)
-
-    def _aside(self, name: str) -> None:
-        """Everything that views call so, or would if it were free, is ``name~id`` from now on."""
-        for file in {self.line(f) for f in self.live() if f.photo or self._is_known(f)}:
-            content = self.subject(file)
-            if self._called_now(file) == name:
-                self._called(file, name)
-            elif not content.chosen and file.places[0][1] == name:
-                content.asked, content.chosen = name, True
 
     def edit(self, there: File, data: bytes, where: Where, name: str) -> int | None:
         """Open for writing without truncation: an edit of that file wherever it is opened. Its
@@ -552,12 +281,6 @@ class World:
                 old.label, old.asked, old.chosen = None, old.label, True
             self._called(there, called)
         return None
-
-    def _contested(self, label: str | None) -> bool:
-        """Whether a photo that has chosen no name would be called so if the name were free."""
-        said = [self.subject(f) for f in self.live() if f.photo]
-        others = [c.label for c in said if c.label not in (None, label) and not c.chosen]
-        return label is not None and any(label in plain(other) for other in others if other)
 
     def link(self, file: File, where: Where, name: str) -> int | None:
         """``ln`` to a name that is free: "Only ``ln`` makes one inode in two folders"."""
@@ -794,21 +517,6 @@ class World:
 
     # -- time --------------------------------------------------------------------------------
 
-    def come_back(self) -> None:
-        """Of two photos that chose one name, because one of them was away while the other did,
-        "the smaller id keeps it": which one, no user can foresee."""
-        live = {f.data for f in self.live()}
-        names: dict[str, list[Content]] = {}
-        for data, content in self.contents.items():
-            if data in live and content.chosen and (called := content.label or content.asked):
-                names.setdefault(called, []).append(content)
-        for name, contents in names.items():
-            if any(c.gone for c in contents):
-                for content in contents:
-                    content.label, content.asked = None, name
-        for data, content in self.contents.items():
-            content.gone = data not in live
-
     def look(self) -> None:
         """Everything that lies there long enough was recognised, and what was begun is ended."""
         for data, content in self.contents.items():
@@ -826,11 +534,3 @@ class World:
         """The gallery ended and began again, with looking at what it had not seen."""
         self.edited.clear()
         self.looking = [self.content(f.data) for f in self.live() if f.photo]
-
-
-def plain(name: str) -> Iterator[str]:
-    """Yield what a listed name may have been written as: itself, or without one ``~id`` or more."""
-    yield name
-    while match := re.fullmatch(r"(.+)~[0-9a-f]{8}(\.[^.]*)?", name, re.DOTALL):
-        name = match[1] + (match[2] or "")
-        yield name
