@@ -144,10 +144,10 @@ class Edits:
     def _same_bytes(self, file: FileRecord, photo: PhotoRecord) -> list[Op]:
         """Give a photo its name back that made way for a copy of itself.
 
-        Not when the file had other bytes in between, which were edited until they were the same.
+        Not when the file had other bytes in between.
         """
         _, _, *before = file.regs.get(Field.CONTENT)
-        if before:
+        if before or file.regs.stamp(Field.WRITTEN_OVER).hlc > file.born:
             return []
         for _, name in file.entries:
             if photo.name == suffixed(name, photo.id) and self._is_free(name, file, photo):

@@ -452,3 +452,21 @@ def test_a_photo_gets_no_name_back_from_another_that_is_edited_until_it_is_the_s
         assert g.ino("all/b.png") != g.ino("all/" + other)
 
     run(tmp_path, script)
+
+
+def test_a_photo_gets_no_name_back_from_another_that_is_emptied_and_written_again_as_it_is(
+    tmp_path: Path,
+) -> None:
+    async def script(g: Folder) -> None:
+        await g.write("all/b.png", picture(200))
+        await g.gallery.wait("recognised", 30)
+        await g.write("all/b.png", picture(20))
+        (label,) = [name for name in g.names("all") if "~" in name]
+        g.ln("all/b.png", "b.png")
+        await g.write("b.png", b"")
+        await g.write("b.png", picture(200))
+        await g.gallery.wait("recognised", 30)
+        assert set(g.names("all")) == {"b.png", label}
+        assert g.ino("all/b.png") == g.ino("b.png")
+
+    run(tmp_path, script)
