@@ -142,13 +142,7 @@ class Edits:
         self._ledger.commit([*ops, _set(file.id, Field.WRITTEN_OVER, None)])
 
     def _same_bytes(self, file: FileRecord, photo: PhotoRecord) -> list[Op]:
-        """Give a photo its name back that made way for a copy of itself.
-
-        Not when the file had other bytes in between.
-        """
-        _, _, *before = file.regs.get(Field.CONTENT)
-        if before or file.regs.stamp(Field.WRITTEN_OVER).hlc > file.born:
-            return []
+        """Give a photo its name back that made way for a copy of itself."""
         for _, name in file.entries:
             if photo.name == suffixed(name, photo.id) and self._is_free(name, file, photo):
                 return [SetRegister(Entity.PHOTO, photo.id, Field.VIEW_NAME, name)]

@@ -46,6 +46,13 @@ class Naming(Saying):
             elif not content.chosen and file.places[0][1] == name:
                 content.asked, content.chosen = name, True
 
+    def _may_be_called_again(self, file: File) -> None:
+        """A photo that made way for what ends as a copy of it may have its name back: "when they
+        prove to be the same picture it was an edit"."""
+        content = self.subject(file)
+        if file.data in file.over and content.asked in {name for _, name in file.places}:
+            content.label = None
+
     def _contested(self, label: str | None) -> bool:
         """Whether a photo that has chosen no name would be called so if the name were free."""
         said = [self.subject(f) for f in self.live() if f.photo]

@@ -59,6 +59,7 @@ class File:
     trashed: float = 0.0  # when, by the clock on the wall
     order: int = 0  # in which it was trashed
     version_of: File | None = None  # whose former content it is, in the trash
+    over: set[bytes] = field(default_factory=set)  # what it was written over, until looked at
     said: Content = field(default_factory=lambda: Content())  # while it is empty
 
     def __repr__(self) -> str:

@@ -157,8 +157,11 @@ class World(Naming):
                     new.words[tag] = (word, now)
             new.favourite |= old.favourite
             new.date = new.date if new.date and file.data else old.date or new.date
+        if emptied and file.photo:
+            file.over.add(file.data)
         file.said = Content()
         file.data = data
+        self._may_be_called_again(file)
 
     def _keep_old(self, file: File) -> None:
         """The old content stays in the trash; "of non-media the last three versions, at most one
@@ -193,6 +196,7 @@ class World(Naming):
         self.take(old, folder, name)
         if not kept and old in self.trash:
             self.trash.remove(old)
+        new.over.add(old.data)
         mine = self._versions(old)
         both = sorted([*mine, *self._versions(new)], key=lambda f: f.order, reverse=True)
         for version in both[2 if kept else 3 :]:
@@ -226,6 +230,7 @@ class World(Naming):
         if there is not None:
             self.give_way(there, name, data)
         file = self.new(where, name, data)
+        file.over |= set() if there is None else {there.data}
         taken = there is not None and there.data != data and not self._anothers(name, there)
         if taken and file.photo and not self.subject(file).chosen:
             self._aside(name)
@@ -408,6 +413,7 @@ class World(Naming):
             if content.chosen or any(folder is not None for folder, _ in file.places):
                 return
             self.give_way(there, new_name, file.data)
+            file.over.add(there.data)
         elif name == new_name:
             return
         if (old_name := self._unfiled_as(file, name)) is not None:
@@ -524,6 +530,7 @@ class World(Naming):
                 content.seen = SEEN[data[len(MEDIA) : len(MEDIA) + 1]]
         self.looking.clear()
         for file in self.live():
+            file.over.clear()
             if file.photo:
                 content = self.content(file.data)
                 content.seen = SEEN[file.data[len(MEDIA) : len(MEDIA) + 1]]
