@@ -53,11 +53,14 @@ class Naming(Saying):
         if file.data in file.over and content.asked in {name for _, name in file.places}:
             content.label = None
 
-    def _contested(self, label: str | None) -> bool:
-        """Whether a photo that has chosen no name would be called so if the name were free."""
-        said = [self.subject(f) for f in self.live() if f.photo]
-        others = [c.label for c in said if c.label not in (None, label) and not c.chosen]
-        return label is not None and any(label in plain(other) for other in others if other)
+    def _contested(self, name: str | None, file: File) -> bool:
+        """Whether something else that has chosen no name would be called so if it were free."""
+        others = {self.line(f) for f in self.live() if f.photo or self._is_known(f)}
+        return any(
+            other.places[0][1] == name and not self.subject(other).chosen
+            for other in others
+            if other.data != file.data
+        )
 
     def come_back(self) -> None:
         """Of two photos that chose one name, because one of them was away while the other did,

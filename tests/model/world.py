@@ -246,7 +246,7 @@ class World(Naming):
         """Free a name in the views for another file. The same bytes again make no more files."""
         if there.data == data:
             said = self.subject(there)
-            if not said.chosen and said.label == name and self._contested(name):
+            if not said.chosen and said.label == name and self._contested(name, there):
                 self._called(there, name)
             for file in self.live():
                 here = name in file.labels or (None, name) in file.places
@@ -273,7 +273,7 @@ class World(Naming):
         old, alone = self.subject(there), len(self.twins(there)) == 1
         if alone:
             label = self._called_now(there)
-            called = label if old.chosen or self._contested(label) else None
+            called = label if old.chosen or self._contested(label, there) else None
         else:
             called = name if isinstance(where, View) else None
         ours = alone or old.label == called
