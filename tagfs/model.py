@@ -98,6 +98,11 @@ class Content:
     media_type: str  # "image/jpeg"; "application/octet-stream" when unknown
     parts: tuple[Part, ...]
 
+    @property
+    def record(self) -> ObjectName:
+        """What tells this record of the content from every other one: its first object."""
+        return self.parts[0].name if self.parts else ObjectName(b"")
+
 
 class Word(enum.IntEnum):
     """What the user said about a tag on a photo. Never written by a recogniser."""

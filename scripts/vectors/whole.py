@@ -71,6 +71,11 @@ def vault_file() -> dict[str, Any]:
     place = builder.add_details([Scored(TagId("n02084071"), 0.9)], b"\0\x3c" * 8)
     pack, stored = seal_content(ring, builder.data(), "pack", b"", MEDIA_TYPE)
     remote.update((object_path(p.name), s) for p, s in zip(pack.parts, stored, strict=True))
+    # The second picture was sealed a second time, and the first sealing was condemned and deleted.
+    again, stored = seal_content(ring, pattern(3001, "beach.jpg"), "v1 again", b"beach.jpg")
+    remote.update((object_path(p.name), s) for p, s in zip(again.parts, stored, strict=True))
+    gone = pictures[1][1]
+    del remote[object_path(gone.record)]
     folder = FolderId(random(16))
     files = [FileId(random(16)) for _ in pictures]
     hlc = NOW_MS << 16
@@ -112,6 +117,15 @@ def vault_file() -> dict[str, Any]:
                 SetWord(pictures[1][1].id, TagId("n09217230"), Word.YES),
                 RemoveEntry(folder, b"beach.jpg", files[1], ((device.id, hlc, 5),)),
                 AddEntry(folder, b"sea.jpg", files[1]),
+            ),
+        ),
+        Unit(
+            UnitId(random(16)),
+            hlc + 2,
+            device.id,
+            (
+                RecordContent(again),
+                SetRegister(Entity.PHOTO, gone.id, Field.CONDEMNED, (gone.record,)),
             ),
         ),
     ]

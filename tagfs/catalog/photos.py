@@ -211,14 +211,15 @@ class Photos:
         return record
 
     def record_content(self, op: RecordContent, stamp: Stamp) -> None:
-        """Note where a content lies. The first record counts, whatever order they come in."""
+        """Note where a content lies, whatever order records come in."""
         photo = self.ensure(op.content.id)
-        if photo.content is None:
+        if any(at == stamp for at, _ in photo.records):
+            return
+        if not photo.records:
             self._contents.append(_CONTENTS, photo.id)
-        if photo.content is None or stamp < photo.content_at:
-            photo.content = op.content
-            photo.content_at = stamp
-            self.refresh(photo)
+        photo.records.append((stamp, op.content))
+        photo.records.sort(key=lambda record: record[0])
+        self.refresh(photo)
 
     def record_analysis(self, op: RecordAnalysis, stamp: Stamp) -> None:
         """Replace what a pack saw on a photo by what it sees now."""

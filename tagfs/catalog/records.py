@@ -17,6 +17,7 @@ from tagfs.model import (
     Facts,
     FileId,
     FolderId,
+    ObjectName,
     Scored,
     Stamp,
     TagId,
@@ -283,8 +284,7 @@ class PhotoRecord:
 
     id: ContentId
     number: int | None = None  # in posting lists; None while nothing lists it
-    content: Content | None = None
-    content_at: Stamp = NEVER
+    records: list[tuple[Stamp, Content]] = field(default_factory=list)  # in order of their stamps
     files: list[FileId] = field(default_factory=list)  # live ones
     sights: dict[str, Sight] = field(default_factory=dict)  # by model pack
     words: dict[TagId, tuple[Word, Stamp]] = field(default_factory=dict)
@@ -294,6 +294,26 @@ class PhotoRecord:
     tags: list[TagId] = field(default_factory=list)  # in force and in posting lists
     listed: bool = False
     standing: Standing = NOWHERE
+
+    @property
+    def content(self) -> Content | None:
+        """Where its bytes lie: by the first record that is not condemned; None without one."""
+        return self._counting[1]
+
+    @property
+    def content_at(self) -> Stamp:
+        """When that was recorded, NEVER when there is none."""
+        return self._counting[0]
+
+    @property
+    def condemned(self) -> tuple[ObjectName, ...]:
+        """The records that do not count any more, each by its first object."""
+        return tuple(self.regs.get(Field.CONDEMNED) or ())
+
+    @property
+    def _counting(self) -> tuple[Stamp, Content | None]:
+        gone = self.condemned
+        return next(((at, c) for at, c in self.records if c.record not in gone), (NEVER, None))
 
     @property
     def date(self) -> str | None:
@@ -324,8 +344,7 @@ class PhotoRecord:
         return cbor2.dumps(
             [
                 self.number,
-                None if self.content is None else encode_content(self.content),
-                [self.content_at.hlc, self.content_at.device],
+                [[at.hlc, at.device, encode_content(c)] for at, c in self.records],
                 self.files,
                 {pack: s.raw() for pack, s in self.sights.items()},
                 [[t, int(w), s.hlc, s.device] for t, (w, s) in self.words.items()],
@@ -341,14 +360,13 @@ class PhotoRecord:
     @classmethod
     def decode(cls, ident: ContentId, data: bytes) -> PhotoRecord:
         """Read the table's value."""
-        number, content, at, files, sights, words, regs, name, chosen, tags, listed, standing = (
+        number, records, files, sights, words, regs, name, chosen, tags, listed, standing = (
             cbor2.loads(data)
         )
         return cls(
             ident,
             number,
-            None if content is None else decode_content(content),
-            Stamp(at[0], at[1]),
+            [(Stamp(h, d), decode_content(raw)) for h, d, raw in records],
             [FileId(f) for f in files],
             {pack: Sight.load(raw) for pack, raw in sights.items()},
             {TagId(t): (Word(w), Stamp(h, d)) for t, w, h, d in words},

@@ -148,8 +148,8 @@ class _Run:
         """Learn what is named here, and what other devices have published since."""
         state, vault = self._gallery.state, self._gallery.vault
         for ident in state.photos.contents():
-            content = state.photos.content(ident)
-            if content is not None:
+            photo = state.photos.get(ident)
+            for _, content in photo.records if photo is not None else ():
                 self._name(content)
         for slot in vault.info.devices:
             losses: list[str] = []

@@ -188,4 +188,4 @@ class LocalContents:
 
 def _item(content: Content) -> bytes:
     """Return what the queue has for a record: no two have an object in common."""
-    return content.id + content.parts[0].name
+    return content.id + content.record

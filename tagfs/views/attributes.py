@@ -13,14 +13,8 @@ from tagfs.catalog.records import FileRecord, PhotoRecord
 from tagfs.catalog.state import State
 from tagfs.errors import FileError, not_permitted
 from tagfs.model import ContentId, FileId, TagId
-from tagfs.vault.ops import (
-    MAX_ATTRIBUTE_BYTES,
-    MAX_ATTRIBUTES,
-    Entity,
-    Field,
-    Op,
-    SetRegister,
-)
+from tagfs.vault.ops import Entity, Field, Op, SetRegister
+from tagfs.vault.registers import MAX_ATTRIBUTE_BYTES, MAX_ATTRIBUTES
 from tagfs.views.nodes import FileNode, Node, OwnFolder
 from tagfs.views.tag_list import TagList
 

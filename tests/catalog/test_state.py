@@ -32,6 +32,8 @@ from tagfs.model import (
     Facts,
     FileId,
     FolderId,
+    ObjectName,
+    Part,
     Scored,
     TagId,
     UnitId,
@@ -63,9 +65,12 @@ QUERIES = [b"dog beach", b"is:favourite"]
 TAGS = [TagId(t) for t in ("tabby", "cat", "dog", "animal", "u00")]
 
 
-def content(ident: ContentId) -> Content:
+RECORDS = [ObjectName(bytes([n]) * 16) for n in range(3)]
+
+
+def content(ident: ContentId, record: ObjectName = RECORDS[0]) -> Content:
     kind = "text/plain" if ident == PHOTOS[2] else "image/jpeg"
-    return Content(ident, 0, kind, ())
+    return Content(ident, 0, kind, (Part(record, 1, bytes(24), bytes(32), 0, 1652),))
 
 
 def registers() -> st.SearchStrategy[Op]:
@@ -85,6 +90,11 @@ def registers() -> st.SearchStrategy[Op]:
         kept(),
         of_files(),
         of_tags(),
+        st.builds(
+            lambda p, v: SetRegister(Entity.PHOTO, p, Field.CONDEMNED, v),
+            photo,
+            st.sampled_from([None, tuple(RECORDS[:1]), tuple(RECORDS[1:]), tuple(RECORDS)]),
+        ),
     )
 
 
@@ -154,7 +164,7 @@ def other_ops() -> st.SearchStrategy[Op]:
         st.builds(AddEntry, where, name, st.sampled_from(FILES)),
         st.builds(SetWord, photo, st.sampled_from(TAGS), st.sampled_from(list(Word))),
         st.builds(SetWord, st.sampled_from(FILES), st.sampled_from(TAGS), st.sampled_from(Word)),
-        st.builds(lambda p: RecordContent(content(p)), photo),
+        st.builds(lambda p, r: RecordContent(content(p, r)), photo, st.sampled_from(RECORDS)),
         st.builds(
             lambda p, t, d, u: RecordAnalysis(
                 p, "x-1", "image/jpeg", t, Facts(date=d), None, None, u
@@ -502,3 +512,25 @@ def test_kept_narrowings_and_queries_are_listed_until_they_are_forgotten() -> No
     bench.do(SetRegister(Entity.QUERY, b"dog beach", Field.QUERY, False))
     assert list(bench.state.narrowings.below(b"cat")) == []
     assert b"dog beach" not in bench.state.queries
+
+
+def test_a_condemned_record_counts_no_more_until_that_is_taken_back() -> None:
+    bench = Bench()
+
+    def counting() -> ObjectName | None:
+        found = bench.state.photos.content(PHOTOS[0])
+        return None if found is None else found.record
+
+    def condemn(*records: ObjectName) -> None:
+        bench.do(SetRegister(Entity.PHOTO, PHOTOS[0], Field.CONDEMNED, records or None))
+
+    assert counting() == RECORDS[0]
+    condemn(RECORDS[0])
+    assert counting() is None
+    bench.do(RecordContent(content(PHOTOS[0], RECORDS[1])))
+    assert counting() == RECORDS[1]
+    condemn()
+    assert counting() == RECORDS[0]  # the first of those that count
+    condemn(*RECORDS)
+    assert counting() is None
+    assert list(bench.state.photos.contents()) == [PHOTOS[0]]

@@ -1059,7 +1059,7 @@ class Journal:
 FILE, FOLDER, TAG, PHOTO, TAG_PATH, QUERY_TEXT = 1, 2, 3, 4, 5, 6
 CONTENT, MODE, MTIME, TARGET, TRASHED, PLACE, TAG_NAME, TAG_MERGED = 1, 2, 3, 4, 5, 6, 7, 8
 TAG_KEPT, VIEW_NAME, FAVOURITE, DATE, NARROWING, QUERY, PURGED = 9, 10, 11, 12, 13, 14, 15
-VERSION_OF, WRITTEN_OVER, RATING, ATTRIBUTES = 16, 17, 18, 19
+VERSION_OF, WRITTEN_OVER, RATING, ATTRIBUTES, CONDEMNED = 16, 17, 18, 19, 20
 
 
 @dataclass(frozen=True)
@@ -1158,6 +1158,12 @@ def attributes_value(value: Any) -> None:
         raise Refused("too many attributes, or one twice")
 
 
+def condemned_value(value: Any) -> None:
+    names = [exact(name, 16) for name in array(value, 1, 1024)]
+    if names != sorted(set(names)):
+        raise Refused("condemned records out of order, or one twice")
+
+
 FIELDS: dict[int, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
     CONTENT: ((FILE,), or_null(content_value)),
     MODE: ((FILE, FOLDER), lambda v: uint(v, 4096)),
@@ -1178,6 +1184,7 @@ FIELDS: dict[int, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
     WRITTEN_OVER: ((FILE,), or_null(lambda v: exact(v, 32))),
     RATING: ((PHOTO,), or_null(lambda v: uint(v, 11))),
     ATTRIBUTES: ((FILE, FOLDER), or_null(attributes_value)),
+    CONDEMNED: ((PHOTO,), or_null(condemned_value)),
 }
 
 
@@ -1189,6 +1196,8 @@ def register_op(op: list[Any]) -> list[Any] | None:
     entities, check = FIELDS[which]
     if entity not in entities:
         raise Refused("a field of another entity")
+    if which == CONDEMNED:
+        exact(ident, 32)
     check(value)
     return op[:5]
 
@@ -1384,9 +1393,11 @@ class State:
         )
 
     def records_of(self, content: bytes) -> list[Record]:
-        """Return the records of a content, the one to use first."""
+        """Return the records of a content that count, the one to use first."""
         found = self.records.get(content, {})
-        return [found[s] for s in sorted(found, key=lambda s: (s[0], s[1], -s[2]))]
+        order = [found[s] for s in sorted(found, key=lambda s: (s[0], s[1], -s[2]))]
+        condemned = self.get(PHOTO, content, CONDEMNED, ())
+        return [record for record in order if record.parts[0].name not in condemned]
 
     def second_writes(self, file: bytes) -> list[list[Any]]:
         """Return contents that other writes put in the place of what the last one replaced."""

@@ -83,14 +83,17 @@ values: dict[Field, st.SearchStrategy[Any]] = {
     Field.NARROWING: st.booleans(),
     Field.QUERY: st.booleans(),
     Field.PURGED: st.none() | st.integers(0, 2**62),
+    Field.CONDEMNED: st.none() | st.sets(ids, min_size=1, max_size=3).map(sorted).map(tuple),
 }
 entities = st.one_of(
     st.tuples(st.sampled_from([Entity.FILE, Entity.FOLDER]), ids),
     st.tuples(st.just(Entity.PHOTO), ids | hashes),
     st.tuples(st.sampled_from([Entity.TAG, Entity.PATH, Entity.QUERY]), tags.map(str.encode)),
 )
-registers = st.tuples(entities, st.sampled_from(list(values))).flatmap(
-    lambda e: values[e[1]].map(lambda value: SetRegister(*e[0], e[1], value))
+registers = (
+    st.tuples(entities, st.sampled_from(list(values)))
+    .filter(lambda e: e[1] is not Field.CONDEMNED or len(e[0][1]) == 32)
+    .flatmap(lambda e: values[e[1]].map(lambda value: SetRegister(*e[0], e[1], value)))
 )
 
 

@@ -18,14 +18,14 @@ from tagfs.crypto.contentid import content_id
 from tagfs.crypto.kdf import KdfParams, argon2id, derive
 from tagfs.crypto.padding import padme
 from tagfs.errors import Integrity, NewerVault, NotAVault, WrongSecret
-from tagfs.model import ContentId, DeviceId, ObjectName, Part
+from tagfs.model import Content, DeviceId, ObjectName, Part
 from tagfs.vault.chains import check_next
 from tagfs.vault.device import Certificate, certificate_name, open_certificate
 from tagfs.vault.header import open_header
 from tagfs.vault.keys import Epoch, KeyRing
 from tagfs.vault.layout import certificate_path, object_path, padded_size, segment_path, stored_size
 from tagfs.vault.objects import PartReader, verify_part
-from tagfs.vault.ops import RecordContent, decode_unit
+from tagfs.vault.ops import Field, RecordContent, SetRegister, decode_unit
 from tagfs.vault.segments import Head, open_segment, segment_name
 from tagfs.vault.slots import DevicePrivate, Passphrase, Words
 from tagfs.vault.words import from_words, to_words
@@ -338,7 +338,8 @@ def test_the_whole_vault_opens_from_its_passphrase_alone() -> None:
     (device,) = (d.device for d in info.devices)
     stored = remote[certificate_path(certificate_name(ring, device, 1))]
     known = {(device, 1): open_certificate(ring, device, 1, stored)}
-    contents: dict[ContentId, bytes] = {}
+    records: list[Content] = []
+    condemned: set[ObjectName] = set()
     last: Head | None = None
     seq = 1
     while (path := segment_path(segment_name(ring, device, seq))) in remote:
@@ -349,11 +350,17 @@ def test_the_whole_vault_opens_from_its_passphrase_alone() -> None:
             unit = decode_unit(raw, device)
             for op in unit.ops:
                 if isinstance(op, RecordContent):
-                    contents[op.content.id] = b"".join(
-                        read_part(ring, p, n, remote) for n, p in enumerate(op.content.parts)
-                    )
+                    records.append(op.content)
+                elif isinstance(op, SetRegister) and op.field is Field.CONDEMNED:
+                    condemned |= set(op.value)
     assert last is not None
-    assert last.seq == 2
+    assert last.seq == 3
+    assert {object_path(name) for name in condemned}.isdisjoint(remote)
+    contents = {
+        record.id: b"".join(read_part(ring, p, n, remote) for n, p in enumerate(record.parts))
+        for record in records
+        if record.record not in condemned
+    }
     found = set(contents.values())
     for entry in v["tree"].values():
         assert pattern(entry["seed"], entry["size"]) in found
