@@ -13,6 +13,7 @@ import click
 from tagfs import __version__
 from tagfs.cli import (
     asking,
+    collecting,
     doctor,
     exporting,
     importing,
@@ -68,6 +69,7 @@ for command in (
     undoing.trash,
     asking.verify,
     repairing.repair,
+    collecting.gc,
     doctor.doctor,
     rescanning.rescan,
     models.models,

@@ -12,6 +12,7 @@ import trio
 from tagfs.errors import Integrity, Usage
 from tagfs.mount import keeping, rescanning, tagging, taking_back
 from tagfs.mount.messages import Call, Progress
+from tagfs.pipeline.collecting import collect
 from tagfs.pipeline.exporting import export
 from tagfs.pipeline.from_objects import recover_from_objects
 from tagfs.pipeline.gallery import Gallery
@@ -57,6 +58,7 @@ class Service:
             "resume": self._resume,
             "from-objects": self._from_objects,
             "repair": self._repair,
+            "gc": self._gc,
             "pin": partial(self._keep, keeping.pin),
             "unpin": partial(self._keep, keeping.unpin),
             "offload": partial(self._keep, keeping.let_go),
@@ -104,6 +106,9 @@ class Service:
         finally:
             if second is not None:
                 await second.close()
+
+    async def _gc(self, call: Call, progress: Progress) -> object:
+        return (await collect(self.gallery, call.flag("dry-run"), progress)).as_json()
 
     async def _doctor(self, call: Call, progress: Progress) -> object:
         return [finding.as_json() for finding in await look_inside(self.gallery)]

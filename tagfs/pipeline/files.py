@@ -74,6 +74,10 @@ class Files:
         """Whether somebody has a file open."""
         return file in self._open
 
+    def open_files(self) -> list[FileId]:
+        """Return the files that somebody has open."""
+        return list(self._open)
+
     def is_unsaved(self, file: FileId) -> bool:
         """Whether an open file has bytes that no journal line names."""
         found = self._open.get(file)

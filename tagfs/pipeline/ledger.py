@@ -18,6 +18,7 @@ from tagfs.pipeline.notes import (
     DraftSaved,
     Kind,
     Note,
+    OnTheirWay,
     Published,
     decode_note,
     encode_note,
@@ -138,6 +139,9 @@ class Ledger:
                 self.local.save_draft(note)
             case DraftDropped():
                 self.local.drop_draft(note.file)
+            case OnTheirWay(records):
+                for passing in records:
+                    self.local.condemned.note(passing)
             case Published():
                 self.local.note_published(note.upto)
             case _:

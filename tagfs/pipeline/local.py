@@ -15,6 +15,7 @@ from tagfs.catalog.pages import Pages
 from tagfs.catalog.schema import Table
 from tagfs.catalog.tables import KeyValue
 from tagfs.model import Content, ContentId, FileId
+from tagfs.pipeline.condemned import Condemned
 from tagfs.pipeline.journal import Position
 from tagfs.pipeline.notes import DraftSaved, Kind, decode_note, encode_note
 from tagfs.pipeline.spool import Spool
@@ -37,6 +38,7 @@ class LocalContents:
         self._store = store
         self._spool = spool
         self._pages = Pages(store, Table.LOCAL)
+        self.condemned = Condemned(store)
         self._first = 0  # no slot of the queue before this one is taken
 
     def recorded(self, content: Content) -> None:

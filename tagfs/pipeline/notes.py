@@ -16,6 +16,7 @@ import cbor2
 
 from tagfs.errors import Integrity
 from tagfs.model import Content, ContentId, DeviceId, FileId, ObjectName
+from tagfs.pipeline.condemned import Passing, Phase
 from tagfs.pipeline.journal import SYNCED, Position
 from tagfs.vault.ops import decode_content, encode_content
 
@@ -36,6 +37,7 @@ class Kind(enum.IntEnum):
     # 8 was SETTLED, which named a content. What is settled is a record; 6 and 7 say which.
     SYNCED = SYNCED
     DROPPED = 10
+    PASSING = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,24 @@ class Dropped:
     names: tuple[ObjectName, ...]
 
 
-Note = ObjectsBegun | DraftSaved | DraftDropped | Sealed | Uploaded | Published | Synced | Dropped
+@dataclass(frozen=True, slots=True)
+class OnTheirWay:
+    """These records, condemned in the vault, have come so far on their way out of it."""
+
+    records: tuple[Passing, ...]
+
+
+Note = (
+    ObjectsBegun
+    | DraftSaved
+    | DraftDropped
+    | Sealed
+    | Uploaded
+    | Published
+    | Synced
+    | Dropped
+    | OnTheirWay
+)
 
 
 def encode_note(note: Note) -> tuple[Kind, bytes]:
@@ -154,6 +173,9 @@ def encode_note(note: Note) -> tuple[Kind, bytes]:
             return Kind.PUBLISHED, cbor2.dumps(fields)
         case Synced():
             return Kind.SYNCED, note.upto.encode()
+        case OnTheirWay():
+            rows = [[p.content, p.record, int(p.phase), p.at_ms] for p in note.records]
+            return Kind.PASSING, cbor2.dumps([rows])
         case Dropped():
             return Kind.DROPPED, cbor2.dumps([list(note.names)])
 
@@ -201,6 +223,23 @@ def _content(payload: bytes) -> ContentId:
     return ContentId(_bytes(cbor2.loads(payload)[0], 32))
 
 
+def _on_their_way(payload: bytes) -> OnTheirWay:
+    rows = cbor2.loads(payload)[0]
+    if not isinstance(rows, list) or len(rows) > MAX_NAMES:
+        raise ValueError("records")
+    return OnTheirWay(
+        tuple(
+            Passing(
+                ContentId(_bytes(content, 32)),
+                ObjectName(_bytes(record, 16)),
+                Phase(phase),
+                _int(at, 2**63),
+            )
+            for content, record, phase, at in rows
+        )
+    )
+
+
 _DECODERS: dict[int, Callable[[bytes], Note]] = {
     Kind.OBJECTS_BEGUN: lambda p: ObjectsBegun(_names(cbor2.loads(p)[0])),
     Kind.DRAFT_SAVED: _draft_saved,
@@ -209,6 +248,7 @@ _DECODERS: dict[int, Callable[[bytes], Note]] = {
     Kind.UPLOADED: lambda p: Uploaded(_names(cbor2.loads(p)[0])),
     Kind.PUBLISHED: _published,
     Kind.SYNCED: lambda p: Synced(Position.decode(p)),
+    Kind.PASSING: _on_their_way,
     Kind.DROPPED: lambda p: Dropped(_names(cbor2.loads(p)[0])),
 }
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tagfs.errors import Integrity
 from tagfs.model import Content, ContentId, DeviceId, FileId, ObjectName, Part
+from tagfs.pipeline.condemned import Passing, Phase
 from tagfs.pipeline.journal import Position
 from tagfs.pipeline.notes import (
     UNRECORDED,
@@ -16,6 +17,7 @@ from tagfs.pipeline.notes import (
     Dropped,
     Kind,
     ObjectsBegun,
+    OnTheirWay,
     Published,
     Sealed,
     Synced,
@@ -41,6 +43,7 @@ NOTES = [
     Published(DeviceId(b"d" * 16), 12, b"h" * 32, Position(3, 456)),
     Synced(Position(1, 99)),
     Dropped((NAME,)),
+    OnTheirWay(tuple(Passing(CONTENT.id, NAME, phase, 2**40) for phase in Phase)),
 ]
 
 
