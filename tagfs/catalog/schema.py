@@ -52,7 +52,7 @@ from __future__ import annotations
 
 import enum
 
-SCHEMA = 9
+SCHEMA = 10
 """Bumped on every change of a value's form; a catalog with another number is rebuilt."""
 
 
