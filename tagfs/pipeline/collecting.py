@@ -85,14 +85,18 @@ async def collect(
     report = GcReport(dry_run)
     if not dry_run:
         expire(gallery.ledger)
-    if not await _all_published(gallery):
-        raise TagfsError(
-            "Not everything that was done here is in the vault yet, so nothing can be proved; run "
-            "`tagfs wait`, then this again."
-        )
+    await _all_published(gallery)
     await gallery.sync()  # what is settled leaves the spool
     census = await take_census(gallery.vault)
-    report.shared = census.devices != {gallery.ledger.device}
+    await _all_published(gallery)  # a mount may have gone on meanwhile
+    own = gallery.ledger.device
+    read, written = census.heads.get(own), gallery.vault.memory.heads.get(own)
+    if read is not None and (written is None or read.seq > written.seq):
+        raise TagfsError(
+            "This state directory is older than what it has written to the vault, as one that was "
+            "restored from a copy is; join the vault again into another directory."
+        )
+    report.shared = census.devices != {own}
     if report.shared and not dry_run:
         raise TagfsError(
             "This vault has had a second device (or was joined again from this machine), and "
@@ -101,15 +105,19 @@ async def collect(
         )
     await _Run(gallery, census, report, progress).run()
     if report.condemned and not dry_run:
-        await _all_published(gallery)  # what is not goes with the next upload
+        with trio.move_on_after(PUBLISHED_IN):  # what is not goes with the next upload
+            await gallery.uploader.wait_idle()
     return report
 
 
-async def _all_published(gallery: Gallery) -> bool:
+async def _all_published(gallery: Gallery) -> None:
     with trio.move_on_after(PUBLISHED_IN):
         await gallery.uploader.wait_idle()
-        return True
-    return False
+        return
+    raise TagfsError(
+        "Not everything that was done here is in the vault yet, so nothing can be proved; run "
+        "`tagfs wait`, then this again."
+    )
 
 
 class _Run:
@@ -196,6 +204,7 @@ class _Run:
             not photo.files
             and photo.content is not None
             and len(names) <= MAX_CONDEMNED
+            and all(names)
             and names == self._census.records.get(photo.id)
             and not any(content.media_type == MEDIA_TYPE for content in records)
             and not any(self._is_only_here(content) for content in records)

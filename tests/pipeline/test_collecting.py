@@ -8,16 +8,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import cbor2
 import pytest
 import trio
+from colours import ByColour, picture
 from gallery_kit import Folder, hurry, make, secret_of
 from kills import Steps
 
 from tagfs.errors import FileError, Integrity, TagfsError
 from tagfs.model import Content
-from tagfs.pipeline import uploading
+from tagfs.pipeline import collecting, uploading
 from tagfs.pipeline.collecting import GcReport, collect
 from tagfs.pipeline.disk import REAL, Disk
+from tagfs.pipeline.looking import Looks
 from tagfs.pipeline.opening import OpenStore, join, open_gallery
 from tagfs.pipeline.retention import DAY_MS, expire
 from tagfs.pipeline.state_dir import StateDir
@@ -55,10 +58,16 @@ async def at(
     state: str = "state",
     disk: Disk = REAL,
     open_remote: OpenStore | None = None,
+    recogniser: Looks | None = None,
 ) -> AsyncIterator[Folder]:
     place = tmp / state
     async with open_gallery(
-        place, secret_of(place), now_ns=days, disk=disk, open_remote=open_remote
+        place,
+        secret_of(place),
+        now_ns=days,
+        disk=disk,
+        open_remote=open_remote,
+        recogniser=recogniser,
     ) as gallery:
         hurry(gallery)
         yield Folder(gallery)
@@ -375,3 +384,126 @@ def test_killed_at_any_step_a_deletion_is_gone_on_with_and_takes_nothing_else(
         except BaseException as e:
             e.add_note(f"killed at step {number}, after {what}")
             raise
+
+
+def test_packs_stay_and_a_photo_that_comes_again_has_what_was_seen(tmp_path: Path) -> None:
+    async def script() -> None:
+        await make(tmp_path)
+        days = Days()
+        async with at(tmp_path, days, recogniser=ByColour()) as g:
+            await g.write("dog.png", picture(200))
+            assert await g.gallery.wait("stored", 60)
+            content = content_of(g, "dog.png")
+            packs = objects(tmp_path) - paths(content)
+            assert packs
+            g.tree.acting(7)
+            g.rm("dog.png")
+            days.pass_by(37.5)
+            assert (await gc(g)).condemned == 1
+            days.pass_by(7.1)
+            assert (await gc(g)).deleted == 1
+            assert objects(tmp_path) == packs
+            assert "dog" not in g.names("tags")
+            await g.write("dog.png", picture(200))
+            assert await g.gallery.wait("stored", 60)
+            assert g.names("tags/dog") == ["dog.png"]
+            photo = g.gallery.state.photos.get(content.id)
+            assert photo is not None
+            assert photo.sight is not None
+            for reference in filter(None, (photo.sight.details, photo.sight.thumbnail)):
+                pack, offset, length = reference
+                record = g.gallery.state.photos.content(pack)
+                assert record is not None
+                read = g.gallery.contents.reader(record).read
+                assert len(bytes(await read(offset, length))) == length
+
+    trio.run(script)
+
+
+@pytest.mark.parametrize(
+    ("unit", "why"),
+    [
+        ([bytes(16), 1, [[7, "of a later version"]]], "update tagfs"),
+        ([bytes(16), 1, [[1, 1, bytes(16), 99, None]]], "update tagfs"),
+        ([bytes(15), 1, []], "malformed"),
+        ([bytes(16), 2**63, []], "clock"),
+    ],
+)
+def test_what_is_not_understood_in_a_journal_proves_nothing(
+    tmp_path: Path, unit: list[object], why: str
+) -> None:
+    async def script() -> None:
+        await make(tmp_path)
+        days = Days()
+        async with at(tmp_path, days) as g:
+            await deleted_for(g, days, "a.bin", 37.5)
+            assert (await gc(g)).condemned == 1
+            await g.gallery.vault.publish([cbor2.dumps(unit)])
+            days.pass_by(8)
+            there = objects(tmp_path)
+            with pytest.raises(Integrity, match=why):
+                await gc(g)
+            assert objects(tmp_path) == there
+
+    trio.run(script)
+
+
+def test_a_state_directory_that_is_older_than_its_journal_deletes_nothing(tmp_path: Path) -> None:
+    async def script() -> None:
+        await make(tmp_path)
+        days = Days()
+        async with at(tmp_path, days) as g:
+            await deleted_for(g, days, "a.bin", 37.5)
+            assert (await gc(g)).condemned == 1
+        shutil.copytree(tmp_path / "state", tmp_path / "older")
+        async with at(tmp_path, days) as g:
+            await g.write("b.bin", b"b")
+            assert await g.gallery.wait("stored", 60)
+        days.pass_by(8)
+        there = objects(tmp_path)
+        async with at(tmp_path, days, "older") as g:
+            with pytest.raises(TagfsError, match="older"):
+                await collect(g.gallery, False)
+        assert objects(tmp_path) == there
+        async with at(tmp_path, days) as g:
+            assert (await gc(g)).deleted == 1
+
+    trio.run(script)
+
+
+def test_what_is_not_in_the_vault_yet_proves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collecting, "PUBLISHED_IN", 0.2)
+
+    async def script() -> None:
+        await make(tmp_path)
+        days = Days()
+        async with at(tmp_path, days) as g:
+            await deleted_for(g, days, "a.bin", 37.5)
+            assert await g.gallery.wait("stored", 60)
+            await g.gallery.uploader.line.pause()
+            g.mkdir("not yet told")
+            with pytest.raises(TagfsError, match="tagfs wait"):
+                await gc(g)
+
+    trio.run(script)
+
+
+def test_all_parts_of_a_large_content_go(tmp_path: Path) -> None:
+    async def script() -> None:
+        await make(tmp_path)
+        days = Days()
+        async with at(tmp_path, days) as g:
+            await g.write("large.bin", os.urandom(34_000_000))
+            assert await g.gallery.wait("stored", 60)
+            g.tree.acting(7)
+            g.rm("large.bin")
+            days.pass_by(37.5)
+            assert (await gc(g)).condemned == 1
+            days.pass_by(7.1)
+            report = await gc(g)
+            assert (report.deleted, objects(tmp_path)) == (2, set())
+            assert not list((tmp_path / "state" / "cache").rglob("?" * 30))
+
+    trio.run(script)

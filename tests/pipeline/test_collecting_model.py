@@ -20,6 +20,7 @@ from test_collecting import Days, at, gc, objects, paths
 from tagfs.errors import TagfsError
 from tagfs.model import ContentId
 from tagfs.pipeline import uploading
+from tagfs.pipeline.census import take_census
 from tagfs.pipeline.opening import join
 from tagfs.pipeline.retention import DAY_MS, GRACE_DAYS, TRASH_DAYS, expire
 from tagfs.pipeline.state_dir import Settings, StateDir
@@ -165,6 +166,8 @@ class Story:
     async def check(self) -> None:
         """Join a copy of the remote, and read there whatever can still be reached."""
         assert await self.g.gallery.wait("stored", 60)
+        census = await take_census(self.g.gallery.vault)
+        assert census.held(2**63) >= self._listed | self._trashed
         place = self.tmp / "check"
         shutil.copytree(self.tmp / "remote", place / "remote")
         await join(place / "state", dir_url(place / "remote"), secret_of(self.tmp / "state"))
