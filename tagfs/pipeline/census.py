@@ -8,7 +8,9 @@ nothing is proved.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import trio
@@ -43,7 +45,7 @@ class _File:
 
     content: ContentId | None = None
     registers: dict[Field, tuple[Stamp, Any]] = field(default_factory=dict)
-    had: set[ContentId] = field(default_factory=set)  # every content that it ever held
+    had: list[tuple[Stamp, ContentId | None]] = field(default_factory=list)  # contents, ever
     listed: set[_Dot] = field(default_factory=set)
     unlisted: set[_Dot] = field(default_factory=set)
     touched: int = 0  # clock of the user's last act on it
@@ -54,13 +56,21 @@ class _File:
         trashed, purged = (self._value(f) for f in (Field.TRASHED, Field.PURGED))
         return bool(self.listed - self.unlisted) or (trashed is not None and purged is None)
 
+    def held(self, since: int) -> Iterator[ContentId | None]:
+        """Yield what it has, and what an undo gives it of acts from the clock ``since`` on."""
+        if self.kept or self.touched >= since:
+            yield self.content
+        for (_, before), (at, _) in pairwise(sorted(self.had, key=lambda write: write[0])):
+            if at.hlc >= since:
+                yield before
+
     def _value(self, name: Field) -> Any:
         return self.registers.get(name, (NEVER, None))[1]
 
     def write(self, name: Field, value: Any, stamp: Stamp) -> None:
-        """Take a register's write in any order; every content counts as one that it had."""
-        if name is Field.CONTENT and value is not None:
-            self.had.add(value[0])
+        """Take a register's write, whatever the order."""
+        if name is Field.CONTENT:
+            self.had.append((stamp, None if value is None else value[0]))
         if stamp > self.registers.get(name, (NEVER, None))[0]:
             self.registers[name] = (stamp, value)
             if name is Field.CONTENT:
@@ -87,16 +97,10 @@ class Census:
     def held(self, since: int) -> set[ContentId]:
         """Return the contents of files that are listed or in the trash.
 
-        And whatever a file ever had that the user did anything to from the clock ``since`` on:
-        that can be taken back.
+        And those that a file gets when acts from the clock ``since`` on are taken back.
         """
-        found: set[ContentId] = set()
-        for file in self._files.values():
-            if file.touched >= since:
-                found |= file.had
-            elif file.kept and file.content is not None:
-                found.add(file.content)
-        return found
+        found = {content for file in self._files.values() for content in file.held(since)}
+        return {content for content in found if content is not None}
 
     def apply(self, unit: Unit) -> None:
         """Take what a unit says. Raises Integrity for what a later version wrote."""

@@ -137,6 +137,9 @@ class _Run:
         since = max(0, now - (TRASH_DAYS + GRACE_DAYS) * DAY_MS) << 16
         self._proved_held = census.held(since)
         self._held_before = self._held()
+        self._trashed = {
+            file.content[0] for _, file in self._state.trash() if file.content is not None
+        }
         self._used: set[ObjectName] = set()  # of what may go, objects that something else has, too
 
     async def run(self) -> None:
@@ -265,6 +268,8 @@ class _Run:
                 back = Passing(photo.id, content.record, Phase.REVIVED, self._now)
                 self._gallery.ledger.note(OnTheirWay((back,)))
             return
+        if not photo.files and photo.id not in self._trashed:
+            return  # an act would bring it back that the catalog, made anew, had forgotten before
         self._report.failed.append(
             f"Content {photo.id.hex()[:16]} is needed, and no record of it is in the vault."
         )
