@@ -81,4 +81,4 @@ def _lines(told: Mapping[str, object]) -> list[str]:
     if told["revived"]:
         verb = "Would keep" if would else "Kept"
         lines.append(f"{verb} {count(told['revived'], 'content')} that is needed after all.")
-    return lines or ["There is nothing that nothing needs."]
+    return lines or ["There is nothing to delete."]

@@ -23,7 +23,7 @@ def test_with_nothing_to_delete_it_says_so_and_touches_nothing(
     objects = {p for p in (home / "remote" / "o").rglob("*") if p.is_file()}
     for options in ((), ("--dry-run",)):
         told = tagfs("gc", *options, *common)
-        assert (told.status, told.out) == (0, "There is nothing that nothing needs.\n"), told.err
+        assert (told.status, told.out) == (0, "There is nothing to delete.\n"), told.err
     told = tagfs("gc", "--json", *common)
     assert told.json["deleted"] == {"objects": 0, "bytes": 0}
     assert told.json["condemned"] == {"contents": 0, "bytes": 0}
