@@ -178,7 +178,7 @@ def run_script(seed: int, monkeypatch: pytest.MonkeyPatch) -> Account:
     return account
 
 
-@pytest.mark.parametrize("seed", range(32))
+@pytest.mark.parametrize("seed", range(200))
 def test_nothing_acknowledged_is_lost_whatever_goes_wrong(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
