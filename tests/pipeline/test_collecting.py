@@ -19,6 +19,7 @@ from tagfs.errors import FileError, Integrity, TagfsError
 from tagfs.model import Content
 from tagfs.pipeline import collecting, uploading
 from tagfs.pipeline.collecting import GcReport, collect
+from tagfs.pipeline.condemned import Phase
 from tagfs.pipeline.disk import REAL, Disk
 from tagfs.pipeline.looking import Looks
 from tagfs.pipeline.opening import OpenStore, join, open_gallery
@@ -360,6 +361,10 @@ def test_killed_at_any_step_a_deletion_is_gone_on_with_and_takes_nothing_else(
 
     async def start_again(moment: Path, old: Content, again: bool) -> None:
         async with at(moment, days) as g:
+            if not paths(old) <= objects(moment):  # nothing went before it was noted that it does
+                passing = g.gallery.ledger.local.condemned.get(old.record)
+                assert passing is not None
+                assert passing.phase in (Phase.DELETING, Phase.DELETED)
             if again:
                 await g.write("again.bin", DATA)
             for _ in range(3):
