@@ -18,6 +18,7 @@ from kills import Steps
 from tagfs.errors import FileError, Integrity, TagfsError
 from tagfs.model import Content
 from tagfs.pipeline import collecting, uploading
+from tagfs.pipeline.census import Census, take_census
 from tagfs.pipeline.collecting import GcReport, collect
 from tagfs.pipeline.condemned import Phase
 from tagfs.pipeline.disk import REAL, Disk
@@ -26,6 +27,7 @@ from tagfs.pipeline.opening import OpenStore, join, open_gallery
 from tagfs.pipeline.retention import DAY_MS, expire
 from tagfs.pipeline.state_dir import StateDir
 from tagfs.vault.layout import object_path
+from tagfs.vault.vault import Vault
 
 DATA = b"a photo that is deleted" * 100
 NIGHT = 1_800_000_000_000_000_000
@@ -510,5 +512,71 @@ def test_all_parts_of_a_large_content_go(tmp_path: Path) -> None:
             report = await gc(g)
             assert (report.deleted, objects(tmp_path)) == (2, set())
             assert not list((tmp_path / "state" / "cache").rglob("?" * 30))
+
+    trio.run(script)
+
+
+@pytest.mark.parametrize("acts", ["write", "write, rm", "write, rm, rm from trash"])
+def test_what_is_done_while_the_journals_are_read_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, acts: str
+) -> None:
+    async def script() -> None:
+        await make(tmp_path)
+        days = Days()
+        async with at(tmp_path, days) as g:
+            content = await deleted_for(g, days, "a.bin", 37.5)
+            expire(g.gallery.ledger)
+
+            async def and_meanwhile(vault: Vault) -> Census:
+                census = await take_census(vault)
+                g.tree.acting(8)
+                await g.write("again.bin", DATA)
+                if "rm" in acts:
+                    g.tree.acting(9)
+                    g.rm("again.bin")
+                if "from trash" in acts:
+                    g.tree.acting(10)
+                    g.rm("trash/again.bin")
+                return census
+
+            with monkeypatch.context() as patch:
+                patch.setattr(collecting, "take_census", and_meanwhile)
+                assert (await gc(g)).condemned == 0
+            for _ in range(acts.count("rm")):
+                g.gallery.undoing.undo()
+            assert content_of(g, "again.bin").record == content.record
+            days.pass_by(8)
+            assert (await gc(g)).deleted == 0
+            await trio.to_thread.run_sync(g.gallery.spool.shrink, 0)
+            assert await g.read("again.bin") == DATA
+
+    trio.run(script)
+
+
+def test_what_comes_again_while_the_journals_are_read_for_its_deletion_is_stored_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def script() -> None:
+        await make(tmp_path)
+        days = Days()
+        async with at(tmp_path, days) as g:
+            await deleted_for(g, days, "a.bin", 37.5)
+            assert (await gc(g)).condemned == 1
+            days.pass_by(8)
+
+            async def and_meanwhile(vault: Vault) -> Census:
+                census = await take_census(vault)
+                await g.write("again.bin", DATA)
+                return census
+
+            with monkeypatch.context() as patch:
+                patch.setattr(collecting, "take_census", and_meanwhile)
+                await gc(g)
+            assert await g.gallery.wait("stored", 60)
+            await g.gallery.sync()
+            await gc(g)
+            await trio.to_thread.run_sync(g.gallery.spool.shrink, 0)
+            assert await g.read("again.bin") == DATA
+            assert objects(tmp_path) == paths(content_of(g, "again.bin"))
 
     trio.run(script)
