@@ -55,6 +55,7 @@ def test_commands_go_through_the_daemon_and_need_no_passphrase(
     assert len(tagfs("search", "is:untagged", "--vault", vault, "--json").json) >= 3
     assert str(mountpoint) in tagfs("search", "is:untagged", "--vault", vault).out
     assert tagfs("verify", "--sample", "50%", "--vault", vault).status == 0
+    assert tagfs("gc", "--vault", vault, "--json").json["deleted"] == {"objects": 0, "bytes": 0}
     bad = tagfs("search", "a (b", "--vault", vault)
     assert bad.status == 2
     assert "^" in bad.err
