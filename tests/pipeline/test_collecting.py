@@ -22,8 +22,10 @@ from tagfs.pipeline.census import Census, take_census
 from tagfs.pipeline.collecting import GcReport, collect
 from tagfs.pipeline.condemned import Phase
 from tagfs.pipeline.disk import REAL, Disk
+from tagfs.pipeline.from_objects import recover_from_objects
 from tagfs.pipeline.looking import Looks
 from tagfs.pipeline.opening import OpenStore, join, open_gallery
+from tagfs.pipeline.putting_back import put_back
 from tagfs.pipeline.retention import DAY_MS, expire
 from tagfs.pipeline.state_dir import StateDir
 from tagfs.vault.layout import object_path
@@ -578,5 +580,34 @@ def test_what_comes_again_while_the_journals_are_read_for_its_deletion_is_stored
             await trio.to_thread.run_sync(g.gallery.spool.shrink, 0)
             assert await g.read("again.bin") == DATA
             assert objects(tmp_path) == paths(content_of(g, "again.bin"))
+
+    trio.run(script)
+
+
+def test_neither_repair_brings_back_what_is_condemned_or_misses_what_is_deleted(
+    tmp_path: Path,
+) -> None:
+    async def repair(g: Folder) -> None:
+        found = await recover_from_objects(g.gallery)
+        assert (found.files, found.failed) == (0, [])
+        put = await put_back(g.gallery, None)
+        assert (put.put, put.failed) == (0, [])
+
+    async def script() -> None:
+        await make(tmp_path)
+        days = Days()
+        async with at(tmp_path, days) as g:
+            await g.write("stays.bin", b"stays")
+            content = await deleted_for(g, days, "a.bin", 37.5)
+            assert (await gc(g)).condemned == 1
+            await repair(g)
+            days.pass_by(7.1)
+            assert (await gc(g)).deleted == 1
+            await repair(g)
+            assert paths(content).isdisjoint(objects(tmp_path))
+        await joined(tmp_path)
+        async with at(tmp_path, days, "other") as g:
+            await repair(g)
+            assert g.gallery.state.photos.content(content.id) is None
 
     trio.run(script)
