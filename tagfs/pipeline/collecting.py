@@ -29,7 +29,7 @@ from tagfs.pipeline.census import Census, take_census
 from tagfs.pipeline.condemned import Passing, Phase
 from tagfs.pipeline.gallery import Gallery
 from tagfs.pipeline.notes import OnTheirWay
-from tagfs.pipeline.retention import DAY_MS, GRACE_DAYS, TRASH_DAYS, expire
+from tagfs.pipeline.retention import DAY_MS, GRACE_DAYS, expire, undoable_since
 from tagfs.vault.layout import object_path
 from tagfs.vault.ops import Entity, Field, SetRegister
 from tagfs.vault.packs import MEDIA_TYPE
@@ -134,8 +134,7 @@ class _Run:
         self._progress = progress
         now = gallery.ledger.now_ms()
         self._now = now
-        since = max(0, now - (TRASH_DAYS + GRACE_DAYS) * DAY_MS) << 16
-        self._proved_held = census.held(since)
+        self._proved_held = census.held(undoable_since(now))
         self._held_before = self._held()
         self._trashed = {
             file.content[0] for _, file in self._state.trash() if file.content is not None

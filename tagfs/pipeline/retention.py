@@ -28,8 +28,16 @@ def expire(ledger: Ledger) -> int:
         ops: list[Op] = [SetRegister(Entity.FILE, f.id, Field.PURGED, now) for f in batch]
         ledger.commit(ops)
         gone += len(batch)
-    ledger.state.undo.forget((now - (TRASH_DAYS + GRACE_DAYS) * DAY_MS) << 16)
+    ledger.state.undo.forget(undoable_since(now))
     return gone
+
+
+def undoable_since(now_ms: int) -> int:
+    """Return the clock before which an act has ended that cannot be taken back any more.
+
+    A log that was built anew has acts that an earlier one had forgotten, and whose bytes are gone.
+    """
+    return max(0, now_ms - (TRASH_DAYS + GRACE_DAYS) * DAY_MS) << 16
 
 
 def _expired(ledger: Ledger, before_ms: int) -> list[FileRecord]:

@@ -20,6 +20,7 @@ from tagfs.catalog.undo import Act, Dot
 from tagfs.errors import TagfsError
 from tagfs.model import FileId, FolderId, Stamp, TagId, UnitId, Word, random_id
 from tagfs.pipeline.ledger import Ledger
+from tagfs.pipeline.retention import undoable_since
 from tagfs.vault.ops import AddEntry, Entity, Field, Op, RemoveEntry, SetRegister, SetWord
 
 BATCH = 1000
@@ -107,9 +108,7 @@ class Undoing:
 
     def acts(self) -> Iterator[Deed]:
         """Yield this device's acts, the newest first."""
-        for act in self._state.undo.acts():
-            if act.device == self._ledger.device:
-                yield self._describe(act)
+        yield from map(self._describe, self._own_acts())
 
     def undo(self, ident: UnitId | None = None) -> Deed:
         """Take an act back, the newest that was not taken back yet when none is named.
@@ -150,7 +149,7 @@ class Undoing:
 
     def _undoable(self, ident: UnitId | None) -> Act:
         act = self._newest() if ident is None else self._state.undo.act(ident)
-        if act is None:
+        if act is None or self._is_too_old(act):
             raise TagfsError("There is nothing to undo." if ident is None else _UNKNOWN)
         if act.undone:
             raise TagfsError("That was undone already; undo the undo to have it back.")
@@ -276,8 +275,15 @@ class Undoing:
         return [SetRegister(Entity.FOLDER, folder, Field.PLACE, (place[0], place[1], False))]
 
     def _newest(self) -> Act | None:
-        acts = (a for a in self._state.undo.acts() if a.device == self._ledger.device)
+        acts = self._own_acts()
         return next((a for a in acts if not a.undone and not self._takes_back(a)), None)
+
+    def _own_acts(self) -> Iterator[Act]:
+        acts = (a for a in self._state.undo.acts() if a.device == self._ledger.device)
+        return (act for act in acts if not self._is_too_old(act))
+
+    def _is_too_old(self, act: Act) -> bool:
+        return act.last < undoable_since(self._ledger.now_ms())
 
     def _takes_back(self, act: Act) -> bool:
         """Whether this is an undo; the undo of an undo is the act done again."""

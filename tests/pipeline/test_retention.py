@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,30 @@ def test_a_file_leaves_the_trash_after_thirty_days_and_undo_still_has_it(
             assert await g.read("2019/a.txt") == b"words"
             g.rm("2019/a.txt")
             assert g.names("trash") == ["a.txt"]
+
+    trio.run(main)
+
+
+def test_an_act_that_is_too_old_stays_so_in_a_log_that_is_built_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        await make(tmp_path)
+        async with opened(tmp_path) as g:
+            await g.write("a.txt", b"words")
+            g.tree.acting(7)
+            g.rm("a.txt")
+            assert await g.gallery.wait("stored", 60)
+        shutil.rmtree(tmp_path / "state" / "catalog")
+        async with opened(tmp_path) as g:
+            assert list(g.gallery.undoing.acts())
+            later(g, 37.1, monkeypatch)
+            assert not list(g.gallery.undoing.acts())
+            act = next(g.gallery.state.undo.acts())
+            for ident in (None, act.id):
+                with pytest.raises(TagfsError):
+                    g.gallery.undoing.undo(ident)
+            assert "a.txt" not in g.names()
 
     trio.run(main)
 
