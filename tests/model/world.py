@@ -223,7 +223,10 @@ class World(Naming):
         if there is not None and there in self.trash:
             return errno.EPERM
         if there is not None and (isinstance(where, Folder) or not self.gives_way(there)):
-            self.fill(there, data, True)
+            if there.photo:
+                self.fill(there, data, True)
+            else:
+                self._rewrite(there, data)
             return None
         if (no := self.free(where, name)) is not None:
             return no
@@ -270,22 +273,24 @@ class World(Naming):
         by that name in a view."""
         if there in self.trash:
             return errno.EPERM
+        self._rewrite(there, data, name if isinstance(where, View) else None)
+        if isinstance(where, View):
+            self.edited[where, name] = there
+        return None
+
+    def _rewrite(self, there: File, data: bytes, seen_as: str | None = None) -> None:
+        """Give a file other bytes, and their content the name in views; ``seen_as`` in a view."""
         old, alone = self.subject(there), len(self.twins(there)) == 1
+        called = seen_as
         if alone:
             label = self._called_now(there)
             called = label if old.chosen or self._contested(label, there) else None
-        else:
-            called = name if isinstance(where, View) else None
         ours = alone or old.label == called
         self.fill(there, data)
-        if isinstance(where, View):
-            self.edited[where, name] = there
         new = self.subject(there)
         if data and called is not None and ours and new is not old and not new.chosen:
-            if old.label is not None:
-                old.label, old.asked, old.chosen = None, old.label, True
+            old.label, old.asked, old.chosen = None, called, True
             self._called(there, called)
-        return None
 
     def link(self, file: File, where: Where, name: str) -> int | None:
         """``ln`` to a name that is free: "Only ``ln`` makes one inode in two folders"."""
