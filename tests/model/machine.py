@@ -469,7 +469,7 @@ class Gallery(RuleBasedStateMachine):
         before = self.desk.hash()
         self.desk.reopen(how)
         assert self.desk.hash() == before, "the state hash is another after reopening"
-        self.world.restart()
+        self.world.restart(how == "rebuilt")
 
     # -- what must hold after every act ------------------------------------------------------
 

@@ -542,7 +542,9 @@ class World(Naming):
                 content.chosen = True
         self.edited = {key: file for key, file in self.edited.items() if not file.photo}
 
-    def restart(self) -> None:
-        """The gallery ended and began again, with looking at what it had not seen."""
+    def restart(self, rebuilt: bool = False) -> None:
+        """The gallery ended and began again, with looking at what it had not seen; with a new
+        catalog it waits for a while, as if everything had just come in."""
         self.edited.clear()
-        self.looking = [self.content(f.data) for f in self.live() if f.photo]
+        photos = [] if rebuilt else [self.content(f.data) for f in self.live() if f.photo]
+        self.looking = photos
