@@ -204,7 +204,10 @@ class Gallery(RuleBasedStateMachine):
         if seen.kind == "dir":
             return View(where.name) if not where.tags else View("tags", where.tags)
         file = self.by_ino[seen.ino]
-        known = self.world.shows(where, file) or self.world.edited.get((where, name)) is file
+        known = (
+            self.world.shows(where, file)
+            or self.world.edited.get((self.world.stood(where), name)) is file
+        )
         assert known, f"{self.path(where, name)} resolves to a stranger"
         return file
 
@@ -654,8 +657,7 @@ class Gallery(RuleBasedStateMachine):
         """ "Every name that was written goes on resolving in the directory it was written to"."""
         world = self.world
         for (where, name), file in list(world.written.items()):
-            tags = tuple(dict.fromkeys(map(world.canonical, where.tags)))
-            there = View(where.name, tags, where.parts)
+            there = world.stood(where)
             # A name that a photo had in views anyway is the photo's, and goes with its label.
             lasts = (None, name) in file.places or world.subject(file).label == name
             if not world.shows(there, file) or not lasts:

@@ -59,6 +59,10 @@ class Saying:
             tag = tag.into
         return tag
 
+    def stood(self, where: View) -> View:
+        """Return a directory of views as it is to be found now, when tags were merged since."""
+        return View(where.name, tuple(dict.fromkeys(map(self.canonical, where.tags))), where.parts)
+
     def find(self, name: str) -> Tag | None:
         """Return the tag of this name ("Tags compare by NFC casefold"). One that was merged away
         means what it went into; a name that a tag was renamed from is free."""

@@ -275,7 +275,7 @@ class World(Naming):
             return errno.EPERM
         self._rewrite(there, data, name if isinstance(where, View) else None)
         if isinstance(where, View):
-            self.edited[where, name] = there
+            self.edited[self.stood(where), name] = there
         return None
 
     def _rewrite(self, there: File, data: bytes, seen_as: str | None = None) -> None:
@@ -344,7 +344,7 @@ class World(Naming):
     def remove(self, where: Where, name: str, there: File) -> int | None:
         """``rm``."""
         if isinstance(where, View):
-            self.edited.pop((where, name), None)
+            self.edited.pop((self.stood(where), name), None)
         if isinstance(where, Folder):
             self.take(there, where, name)
         elif where.name == "tags":
