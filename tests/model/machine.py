@@ -503,7 +503,8 @@ class Gallery(RuleBasedStateMachine):
                 for f in among
                 if f.ino is None
                 and f.data == data
-                and {n for _, n in f.lost + f.places} & set(plain(name))
+                and {self.world.subject(f).asked, *(n for _, n in f.lost + f.places)}
+                & set(plain(name))
             ]
             assert same, f"{self.path(where, name)} is no file that was made"
             self.learn(ino, same[0])
