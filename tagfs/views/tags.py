@@ -152,7 +152,7 @@ class Tags(Fixed):
             if self._state.photos.numbers(_ids((*path, tag))):
                 raise FileError(errno.ENOTEMPTY)
             return []  # a recursive deletion emptied it
-        if self._state.photos.postings.count(tag.encode()) or self._waits(tag):
+        if not self._photos((tag,)).is_empty():
             raise FileError(errno.ENOTEMPTY)
         self._emptied.pop(tag, None)
         return [SetRegister(Entity.TAG, tag.encode(), Field.TAG_KEPT, False)]

@@ -444,10 +444,10 @@ def test_a_photo_gets_its_name_back_from_a_copy_of_it_that_came_in_two_pieces(
         await g.gallery.wait("recognised", 30)
         photo = g.ino("all/b.png")
         handle = await g.open("all/b.png", os.O_WRONLY | os.O_TRUNC)
-        handle.write(0, data[:50])
+        handle.write(0, data[:4])
         await handle.flush()
         assert g.ino("all/b.png") != photo
-        handle.write(50, data[50:])
+        handle.write(4, data[4:])
         await handle.flush()
         await handle.release()
         await g.gallery.wait("recognised", 30)
@@ -463,6 +463,7 @@ def test_a_photo_gets_no_name_back_that_something_else_was_written_under_meanwhi
         data = picture(200)
         await g.write("all/b.png", data)
         await g.gallery.wait("recognised", 30)
+        g.gallery.looker.settle = 2.0  # nobody can look at half of it
         handle = await g.open("all/b.png", os.O_WRONLY | os.O_TRUNC)
         handle.write(0, data[:50])
         await handle.flush()
@@ -472,5 +473,21 @@ def test_a_photo_gets_no_name_back_that_something_else_was_written_under_meanwhi
         await handle.release()
         await g.gallery.wait("recognised", 30)
         assert await g.read("all/b.png") == b"a note"
+
+    run(tmp_path, script)
+
+
+def test_a_tag_of_an_empty_file_that_a_folder_lists_can_be_removed_and_comes_with_its_bytes(
+    tmp_path: Path,
+) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("tags/best")
+        await g.write("x.txt", b"")
+        g.tree.marks.set_xattr(g.ino("x.txt"), b"user.xdg.tags", b"best")
+        assert g.names("tags/best") == []
+        g.rmdir("tags/best")
+        assert g.names("tags") == []
+        await g.write("x.txt", b"now it has bytes")
+        assert g.names("tags/best") == ["x.txt"]
 
     run(tmp_path, script)
