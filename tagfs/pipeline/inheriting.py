@@ -77,7 +77,7 @@ def view_name(
     if there is not None and there.chosen:
         return []
     alone = all(f == file.id for f in old.files)
-    name = (old.regs.get(Field.VIEW_NAME) or contested(state, old)) if alone else seen_as
+    name = (_chosen(state, old) or contested(state, old)) if alone else seen_as
     if name is None or (not alone and old.name != name):
         return []
     shown = state.photos.names.named(name)
@@ -86,6 +86,13 @@ def view_name(
             return []
         name = suffixed(name, new)
     return [aside(old, name), SetRegister(Entity.PHOTO, new, Field.VIEW_NAME, name)]
+
+
+def _chosen(state: State, photo: PhotoRecord) -> bytes | None:
+    """Return the name that a photo has chosen, with the suffix that views show with it."""
+    name: bytes | None = photo.regs.get(Field.VIEW_NAME)
+    shown = None if photo.number is None else state.photos.names.shown(photo.number)
+    return name if name is None or photo.name is None or shown is None else shown.name
 
 
 def contested(state: State, photo: PhotoRecord) -> bytes | None:

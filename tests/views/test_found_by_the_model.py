@@ -491,3 +491,20 @@ def test_a_tag_of_an_empty_file_that_a_folder_lists_can_be_removed_and_comes_wit
         assert g.names("tags/best") == ["x.txt"]
 
     run(tmp_path, script)
+
+
+def test_an_edit_of_one_of_two_photos_that_chose_one_name_keeps_its_suffix(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        await g.write("all/b.png", picture(200))
+        await g.gallery.wait("recognised", 30)
+        g.rm("all/b.png")
+        g.tree.acting(7)  # another program than that which removed it
+        await g.write("all/b.png", picture(20))
+        await g.gallery.wait("recognised", 30)
+        g.mv("trash/b.png", "all/c.png")
+        before = g.names("all")
+        (label,) = [name for name in before if "~" in name]
+        await append(g, "all/" + label, b"more")
+        assert g.names("all") == before
+
+    run(tmp_path, script)
