@@ -300,7 +300,10 @@ class Gallery(RuleBasedStateMachine):
         there = self.at(new, new_name)
         paths = self.path(old, old_name), self.path(new, new_name)
         if isinstance(there, Folder | View):
-            self.does(errno.EISDIR, self.desk.rename, *paths)
+            # The kernel sees by itself that a folder is above what is moved onto it.
+            above = isinstance(there, Folder) and f"{self.path(old)}/".startswith(paths[1] + "/")
+            no = errno.ENOTEMPTY if above and self.desk.mounted else errno.EISDIR
+            self.does(no, self.desk.rename, *paths)
             return
         # The kernel answers itself: no call arrives.
         assume(not (self.desk.mounted and there is file))
@@ -526,6 +529,8 @@ class Gallery(RuleBasedStateMachine):
     def compare(self) -> None:
         """Look at everything that there is."""
         self.world.come_back()
+        if self.desk.mounted:  # nothing waits there but the recogniser, until it is told to look
+            self.world.look_at_all()
         links: Counter[int] = Counter()
         for folder in self.folders():
             self.check_folder(folder, links)

@@ -103,6 +103,7 @@ class Served:
                 words=FewWords(),
                 open_remote=lambda url, new: DirStore(folder / "remote", create=new),
                 now_ns=self.now_ns,
+                jobs=64,  # whatever is there is being looked at when it goes
             ) as gallery,
             trio.open_nursery() as nursery,
         ):

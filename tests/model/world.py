@@ -546,5 +546,10 @@ class World(Naming):
         """The gallery ended and began again, with looking at what it had not seen; with a new
         catalog it waits for a while, as if everything had just come in."""
         self.edited.clear()
-        photos = [] if rebuilt else [self.content(f.data) for f in self.live() if f.photo]
-        self.looking = photos
+        self.looking = []
+        if not rebuilt:
+            self.look_at_all()
+
+    def look_at_all(self) -> None:
+        """Whatever is there is being looked at, and what is seen counts though it goes before."""
+        self.looking += [self.content(f.data) for f in self.live() if f.photo]
