@@ -76,11 +76,12 @@ prepare_system() {
         find_python || die 1 "tagfs needs Python 3.11 or later with its headers and venv."
     fi
     if [ ! -e /dev/fuse ] && command -v modprobe >/dev/null; then
-        as_root modprobe fuse || true
+        (as_root modprobe fuse) || true
     fi
     # systemd mounts it; without it nobody can free who waits for a tagfs that was killed.
     if [ -d /sys/fs/fuse/connections ] && ! mountpoint -q /sys/fs/fuse/connections; then
-        as_root mount -t fusectl fusectl /sys/fs/fuse/connections || true
+        (as_root mount -t fusectl fusectl /sys/fs/fuse/connections) 2>/dev/null ||
+            say "fusectl could not be mounted; tagfs doctor says what that means"
     fi
 }
 
