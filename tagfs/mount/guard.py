@@ -34,8 +34,8 @@ def is_alive(process: int) -> bool:
     try:
         with open(f"/proc/{process}/stat", "rb") as file:
             state = file.read().rpartition(b")")[2].split()[0]
-    except FileNotFoundError:
-        return False
+    except OSError:  # /proc may hide who it is about (hidepid), or it is gone
+        return os.getppid() == process
     return state not in (b"Z", b"X") and os.getppid() == process
 
 

@@ -39,6 +39,7 @@ class Service:
         self.tree = Tree(gallery)
         self.gallery = gallery
         self._state = state
+        self._collecting = trio.Lock()
         self._calls: Mapping[str, Callable[[Call, Progress], Awaitable[object]]] = {
             "status": self._status,
             "wait": self._wait,
@@ -108,7 +109,8 @@ class Service:
                 await second.close()
 
     async def _gc(self, call: Call, progress: Progress) -> object:
-        return (await collect(self.gallery, call.flag("dry-run"), progress)).as_json()
+        async with self._collecting:  # two runs at once would not see what the other one does
+            return (await collect(self.gallery, call.flag("dry-run"), progress)).as_json()
 
     async def _doctor(self, call: Call, progress: Progress) -> object:
         return [finding.as_json() for finding in await look_inside(self.gallery)]

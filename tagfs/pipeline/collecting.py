@@ -156,6 +156,7 @@ class _Run:
         await self._guard(contents)
         for batch in _batches(condemnable):
             self._condemn(batch)
+            await trio.lowlevel.checkpoint()  # each batch is proved anew
         for records in _batches(list(self._local.condemned.under_way())):
             await self._delete(records)
 
@@ -171,7 +172,7 @@ class _Run:
         unseen = [
             Passing(photo.id, c.record, Phase.SEEN, self._now)
             for _, c in photo.records
-            if c.record in gone and self._local.condemned.get(c.record) is None
+            if c.record in gone and self._is_unseen(c)
         ]
         if unseen and not self._report.dry_run:  # the notes about them were lost: from now on
             self._gallery.ledger.note(OnTheirWay(tuple(unseen)))
@@ -211,6 +212,11 @@ class _Run:
             and not any(content.media_type == MEDIA_TYPE for content in records)
             and not any(self._is_only_here(content) for content in records)
         )
+
+    def _is_unseen(self, content: Content) -> bool:
+        """Whether no time is counted of a record yet; one that was revived begins anew."""
+        passing = self._local.condemned.get(content.record)
+        return passing is None or passing.phase is Phase.REVIVED
 
     def _is_only_here(self, content: Content) -> bool:
         spool = self._gallery.spool
@@ -259,6 +265,9 @@ class _Run:
             begun = passing is not None and passing.phase is not Phase.SEEN
             if begun or not await self._is_there(content):
                 continue
+            now = self._state.photos.get(photo.id)
+            if now is None or now.condemned != photo.condemned or now.content is not None:
+                return  # something else was done about it meanwhile
             self._report.revived += 1
             if not self._report.dry_run:
                 rest = tuple(name for name in photo.condemned if name != content.record)

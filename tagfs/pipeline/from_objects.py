@@ -17,8 +17,9 @@ from tagfs.catalog.folders import FOLDER, suffixed
 from tagfs.crypto.contentid import ContentHasher
 from tagfs.errors import Integrity, NotFound
 from tagfs.model import CHUNK, ROOT, Content, ContentId, FileId, FolderId, Part, UnitId, random_id
+from tagfs.pipeline.condemned import Passing, Phase
 from tagfs.pipeline.gallery import Gallery
-from tagfs.pipeline.notes import Uploaded
+from tagfs.pipeline.notes import OnTheirWay, Uploaded
 from tagfs.pipeline.rebuilding import lost, remains
 from tagfs.remote.store import Entry
 from tagfs.vault.objects import (
@@ -30,7 +31,7 @@ from tagfs.vault.objects import (
     read_trailer,
     verify_part,
 )
-from tagfs.vault.ops import AddEntry, Entity, Field, RecordContent, SetRegister, decode_unit
+from tagfs.vault.ops import AddEntry, Entity, Field, Op, RecordContent, SetRegister, decode_unit
 from tagfs.vault.packs import MEDIA_TYPE
 
 TOGETHER = 8
@@ -150,7 +151,9 @@ class _Run:
         for ident in state.photos.contents():
             photo = state.photos.get(ident)
             for _, content in photo.records if photo is not None else ():
-                self._name(content)
+                self._named.update(part.name for part in content.parts)
+            if photo is not None and photo.content is not None:  # else all are condemned
+                self._name(photo.content)
         for slot in vault.info.devices:
             losses: list[str] = []
             async for segment in remains(
@@ -284,6 +287,7 @@ class _Run:
         name = trailer.name or content.id[:8].hex().encode()
         if self._gallery.state.folders.look_up(folder, name) is not None:
             name = suffixed(name, file)
+        ops = self._let_count(content)
         # The note comes first: a start after a crash does not look here for what is only there.
         ledger.note(Uploaded(tuple(part.name for part in content.parts)))
         ledger.commit(
@@ -293,11 +297,22 @@ class _Run:
                 SetRegister(Entity.FILE, file, Field.MODE, MODE),
                 SetRegister(Entity.FILE, file, Field.MTIME, trailer.mtime_ns),
                 AddEntry(folder, name, file),
+                *ops,
             ],
             act=self._act,
         )
         self._report.files += 1
         self._report.bytes += content.size
+
+    def _let_count(self, content: Content) -> list[Op]:
+        """Let a record count though it was condemned by somebody who had all journals."""
+        photo, ledger = self._gallery.state.photos.get(content.id), self._gallery.ledger
+        if photo is None or content.record not in photo.condemned:
+            return []
+        back = Passing(content.id, content.record, Phase.REVIVED, ledger.now_ms())
+        ledger.note(OnTheirWay((back,)))
+        rest = tuple(name for name in photo.condemned if name != content.record)
+        return [SetRegister(Entity.PHOTO, content.id, Field.CONDEMNED, rest or None)]
 
     def _ensure_folder(self) -> FolderId:
         if self._folder is not None:

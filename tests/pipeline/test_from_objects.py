@@ -22,6 +22,7 @@ from tagfs.remote.memory import Fault, Harm, MemoryStore, Verb
 from tagfs.remote.store import Page
 from tagfs.vault.layout import object_name, object_path
 from tagfs.vault.objects import HEAD, SEALED_TRAILER, read_trailer
+from tagfs.vault.ops import Entity, Field, SetRegister
 from tagfs.vault.slots import Words
 
 FILES = {
@@ -85,6 +86,23 @@ class Vaults:
         data = bytearray(self.remote.objects[name])
         data[len(data) // 3] ^= 1
         self.remote.objects[name] = bytes(data)
+
+
+async def written(vaults: Vaults, g: Folder, name: str, data: bytes) -> list[str]:
+    """Write a file; return the segments that came of it."""
+    before = set(vaults.remote.objects)
+    await g.write(name, data)
+    assert await g.gallery.wait("stored", 60)
+    return [n for n in vaults.remote.objects if n[0] == "j" and n not in before]
+
+
+def condemn(g: Folder) -> None:
+    """Say of the only content that its record counts no more, as tagfs gc does."""
+    (ident,) = g.gallery.state.photos.contents()
+    content = g.gallery.state.photos.content(ident)
+    assert content is not None
+    said = SetRegister(Entity.PHOTO, ident, Field.CONDEMNED, (content.record,))
+    g.gallery.ledger.commit([said])
 
 
 async def back(g: Folder) -> tuple[ObjectsReport, str]:
@@ -315,6 +333,52 @@ def test_a_journal_with_a_gap_gives_what_it_still_tells(tmp_path: Path) -> None:
         async with vaults.opened("new") as g:
             assert await g.read("own 3.txt") == b"3"
             assert await g.read(f"{folder}/own 1.txt") == b"1"
+
+    trio.run(script)
+
+
+def test_what_was_condemned_before_its_record_was_lost_comes_back_and_can_be_read(
+    tmp_path: Path,
+) -> None:
+    async def script() -> None:
+        vaults = Vaults(tmp_path)
+        await vaults.make()
+        async with vaults.opened() as g:
+            g.gallery.looker.settle = 1000.0  # what it says would have segments of its own
+            segments = await written(vaults, g, "a.txt", b"one")
+            g.rm("a.txt")
+            condemn(g)
+            assert await g.gallery.wait("stored", 60)
+        vaults.lose(*segments)
+        await vaults.join("new")
+        async with vaults.opened("new", salvage=True) as g:
+            report, folder = await back(g)
+            assert report.files == 1
+            assert await g.read(f"{folder}/a.txt") == b"one"
+
+    trio.run(script)
+
+
+def test_a_content_that_was_condemned_and_written_again_comes_back_without_its_second_record(
+    tmp_path: Path,
+) -> None:
+    async def script() -> None:
+        vaults = Vaults(tmp_path)
+        await vaults.make()
+        async with vaults.opened() as g:
+            g.gallery.looker.settle = 1000.0
+            await written(vaults, g, "a.txt", b"one")
+            g.rm("a.txt")
+            condemn(g)
+            assert await g.gallery.wait("stored", 60)
+            vaults.lose("o/")
+            segments = await written(vaults, g, "b.txt", b"one")
+        vaults.lose(*segments)
+        await vaults.join("new")
+        async with vaults.opened("new", salvage=True) as g:
+            report, folder = await back(g)
+            assert report.files == 1
+            assert await g.read(f"{folder}/b.txt") == b"one"
 
     trio.run(script)
 
