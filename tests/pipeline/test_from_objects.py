@@ -313,6 +313,7 @@ def test_a_journal_with_a_gap_gives_what_it_still_tells(tmp_path: Path) -> None:
         segments: list[str] = []
         async with vaults.opened() as g:
             g.gallery.looker.settle = 1000.0  # what it says would have segments of its own
+            assert await g.gallery.wait("stored", 60)  # from here on acts are waited for
             for number in range(4):
                 await g.write(f"own {number}.txt", b"%d" % number)
                 assert await g.gallery.wait("stored", 60)
