@@ -64,8 +64,7 @@ async def serve(
             nursery.start_soon(_end_on_signal, loop)
             if stop is not None:
                 nursery.start_soon(_end_on_event, stop, loop)
-            invalidator.start()
-            nursery.start_soon(_when_it_answers, where, ready)
+            nursery.start_soon(_when_it_answers, where, invalidator, ready)
             with loop:
                 await pyfuse3.main(min_tasks=IDLE, max_tasks=TASKS)
             nursery.cancel_scope.cancel()
@@ -101,10 +100,11 @@ def _unmount(invalidator: Invalidator, connection: Connection, where: str) -> No
         mountpoint.detach(where, lazy=True)
 
 
-async def _when_it_answers(where: str, ready: Callable[[], None]) -> None:
+async def _when_it_answers(where: str, invalidator: Invalidator, ready: Callable[[], None]) -> None:
     """Ask the mount as any program would; from then on what the kernel negotiates is settled."""
     with contextlib.suppress(OSError):
         await trio.to_thread.run_sync(os.statvfs, where, abandon_on_cancel=True)
+    invalidator.start()  # until then libfuse refuses notices
     mountpoint.read_ahead(where, READ_AHEAD)
     ready()
 
