@@ -26,7 +26,7 @@ from tagfs.catalog.records import PhotoRecord
 from tagfs.errors import NotFound, TagfsError
 from tagfs.model import Content, ContentId, FileId, ObjectName, Part
 from tagfs.pipeline.census import Census, take_census
-from tagfs.pipeline.condemned import Passing, Phase
+from tagfs.pipeline.condemned import Passing, Phase, counting_again
 from tagfs.pipeline.gallery import Gallery
 from tagfs.pipeline.notes import OnTheirWay
 from tagfs.pipeline.retention import DAY_MS, GRACE_DAYS, expire, undoable_since
@@ -270,9 +270,7 @@ class _Run:
                 return  # something else was done about it meanwhile
             self._report.revived += 1
             if not self._report.dry_run:
-                rest = tuple(name for name in photo.condemned if name != content.record)
-                op = SetRegister(Entity.PHOTO, photo.id, Field.CONDEMNED, rest or None)
-                self._gallery.ledger.commit([op])
+                self._gallery.ledger.commit([counting_again(photo, content.record)])
                 back = Passing(photo.id, content.record, Phase.REVIVED, self._now)
                 self._gallery.ledger.note(OnTheirWay((back,)))
             return

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import cbor2
 
 from tagfs.catalog.pages import Pages
+from tagfs.catalog.records import PhotoRecord
 from tagfs.catalog.schema import Table
 from tagfs.catalog.tables import KeyValue
 from tagfs.model import ContentId, ObjectName
+from tagfs.vault.ops import Entity, Field, SetRegister
 
 _LIST = b"condemned"
 
@@ -33,6 +35,12 @@ class Passing:
     record: ObjectName
     phase: Phase
     at_ms: int  # when it came that far, by this machine's clock
+
+
+def counting_again(photo: PhotoRecord, record: ObjectName) -> SetRegister:
+    """Return what lets a condemned record of a content count."""
+    rest = tuple(name for name in photo.condemned if name != record)
+    return SetRegister(Entity.PHOTO, photo.id, Field.CONDEMNED, rest or None)
 
 
 class Condemned:

@@ -17,7 +17,7 @@ from tagfs.catalog.folders import FOLDER, suffixed
 from tagfs.crypto.contentid import ContentHasher
 from tagfs.errors import Integrity, NotFound
 from tagfs.model import CHUNK, ROOT, Content, ContentId, FileId, FolderId, Part, UnitId, random_id
-from tagfs.pipeline.condemned import Passing, Phase
+from tagfs.pipeline.condemned import Passing, Phase, counting_again
 from tagfs.pipeline.gallery import Gallery
 from tagfs.pipeline.notes import OnTheirWay, Uploaded
 from tagfs.pipeline.rebuilding import lost, remains
@@ -311,8 +311,7 @@ class _Run:
             return []
         back = Passing(content.id, content.record, Phase.REVIVED, ledger.now_ms())
         ledger.note(OnTheirWay((back,)))
-        rest = tuple(name for name in photo.condemned if name != content.record)
-        return [SetRegister(Entity.PHOTO, content.id, Field.CONDEMNED, rest or None)]
+        return [counting_again(photo, content.record)]
 
     def _ensure_folder(self) -> FolderId:
         if self._folder is not None:

@@ -79,11 +79,6 @@ class _Upload:
     left: set[ObjectName]  # of these, not there yet
     running: int  # of these, neither brought nor failed
 
-    @property
-    def key(self) -> ObjectName:
-        """Return what tells it from all others."""
-        return self.content.parts[0].name
-
 
 class Uploader:
     """One task that brings contents and journal segments to the remote, in that order."""
@@ -115,7 +110,7 @@ class Uploader:
         self._clock = 0  # of the last unit that was published since the start
         self._wake = trio.Event()
         self._idle = trio.Event()
-        self._under_way: set[ObjectName] = set()  # keys of uploads
+        self._under_way: set[ObjectName] = set()  # records
         self._ended = trio.Event()  # one of them has
         self._failure: str | None = None
         self._asked = 1  # times that something new was announced
@@ -206,7 +201,7 @@ class Uploader:
                 published = trio.current_time()
 
     def _not_begun(self) -> Iterator[Content]:
-        return (c for c in self._local.queue() if c.parts[0].name not in self._under_way)
+        return (c for c in self._local.queue() if c.record not in self._under_way)
 
     async def _publish_all(self) -> None:
         while await self._publish():
@@ -231,7 +226,7 @@ class Uploader:
                 self._local.uploaded(content)
                 continue
             upload = _Upload(content, names, set(names), len(names))
-            self._under_way.add(upload.key)
+            self._under_way.add(upload.content.record)
             for name in names:  # each begins before the next one asks: the order counts
                 await nursery.start(self._upload_part, upload, name, failures)
 
@@ -266,7 +261,7 @@ class Uploader:
         finally:
             upload.running -= 1
             if not upload.running:
-                self._under_way.discard(upload.key)
+                self._under_way.discard(upload.content.record)
                 self._ended.set()
 
     async def _put(self, name: ObjectName, path: Path, size: int) -> None:
