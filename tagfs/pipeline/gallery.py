@@ -177,6 +177,8 @@ class Gallery:
             elif isinstance(change, FileChanged):
                 self.pins.changed(change.file)
         self.edits.changed(changes)
+        if by_user:
+            self.uploader.line.give_way()
         self.uploader.wake()
 
     def _unseen(self, ident: ContentId) -> bool:

@@ -1,7 +1,8 @@
 """The line to the remote as uploads use it: how many at once, how fast, how long still, and rests.
 
 An object is let through when it fits beside those that are under way, when the limit allows it,
-and when uploading does not rest. What is under way is never broken off.
+and when uploading does not rest. What is under way is never broken off. While somebody changes
+files, objects go one by one: what an object costs this machine is less than what a user waits for.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ OBJECTS = 128
 """Objects under way at once; a remote that commits in batches gathers these."""
 BYTES = 64 * 1024 * 1024
 """Bytes of the objects under way at once, unless one alone has more."""
+GENTLE = 1 / 20
+"""Seconds between two objects while somebody changes files."""
+QUIET = 0.5
+"""Seconds without a change after which nobody does any more."""
 MINUTE = 60.0
 """Seconds over which the rate is taken."""
 IDLE = 2.0
@@ -38,6 +43,8 @@ class Line:
         self._awake = trio.Event()
         self._under_way: list[int] = []
         self._free_at = 0.0  # when what was let through fits into the limit
+        self._changed = -QUIET  # when somebody last changed a file
+        self._last = 0.0  # when an object was last let through
         self._busy_since = 0.0
         self._came: deque[tuple[float, int]] = deque()
         self.limit = 0
@@ -68,6 +75,17 @@ class Line:
         while self.paused:
             await self._awake.wait()
 
+    # -- giving way ----------------------------------------------------------------------------
+
+    def give_way(self) -> None:
+        """Somebody changes files: let objects through slowly until that is over."""
+        self._changed = trio.current_time()
+
+    async def _gently(self) -> None:
+        while (now := trio.current_time()) < min(self._changed + QUIET, self._last + GENTLE):
+            await trio.sleep_until(min(self._changed + QUIET, self._last + GENTLE))
+        self._last = now
+
     # -- going through -------------------------------------------------------------------------
 
     @asynccontextmanager
@@ -80,6 +98,7 @@ class Line:
             await self.until_awake()
             await self._room(size)
             await self._within_limit(size)
+            await self._gently()
             await self.until_awake()
             self._begin()
             self._under_way.append(size)
