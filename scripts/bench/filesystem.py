@@ -79,7 +79,10 @@ class Bench:
         took = clocked(make) / MADE * 1000
         say("make an empty file on the disk below", "ms", {"plain": [took]})
         if took > SLOW_TO_MAKE:
-            print("filesystem.py: making a file is slow here: take a fresh file system", file=sys.stderr)
+            print(
+                "filesystem.py: making a file is slow here: take a fresh file system",
+                file=sys.stderr,
+            )
 
     # -- what is measured --------------------------------------------------------------------
 
