@@ -505,12 +505,22 @@ class World(Naming):
         return None
 
     def _discard_folder(self, folder: Folder) -> None:
-        for name, child in list(folder.children.items()):
-            if isinstance(child, Folder):
-                self._discard_folder(child)
-            else:
-                self.take(child, folder, name)
-        self.rmdir(folder)
+        """Delete a folder with everything in it; what goes goes with all places it had there."""
+        places: dict[File, list[tuple[Folder | None, str]]] = {}
+        folders = [folder]
+        for at in folders:
+            for name, child in at.children.items():
+                if isinstance(child, Folder):
+                    folders.append(child)
+                else:
+                    places.setdefault(child, []).append((at, name))
+        for file, found in places.items():
+            for place in found:
+                self._unplace(file, *place)
+            if not file.places:
+                self._discard(file, found)
+        for at in reversed(folders):
+            self.rmdir(at)
 
     def rename_tag(self, tag: Tag, name: str) -> int | None:
         """``mv`` of a tag: "renames the tag, later recognitions follow; onto or **into** a tag:
