@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator
 from tagfs.errors import Integrity
 from tagfs.model import DeviceId
 from tagfs.pipeline.ledger import Ledger
+from tagfs.vault.layout import segment_path
 from tagfs.vault.ops import Unit, decode_unit
-from tagfs.vault.segments import Head, Segment
+from tagfs.vault.segments import Head, Segment, segment_name
 from tagfs.vault.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -89,16 +90,47 @@ class _Journal:
 async def _whole(vault: Vault, device: DeviceId) -> AsyncIterator[Segment]:
     """Yield the segments of a device; raises Integrity when one of them is not whole."""
     last = None
+    known = vault.memory.heads.get(device)
     try:
-        while segments := await vault.read_device(device, last, AT_ONCE):
+        while True:
+            segments = await vault.read_device(device, last, AT_ONCE)
             for segment in segments:
                 yield segment
-            last = segments[-1].head
+            if segments:
+                last = segments[-1].head
+            elif not await _goes_on(vault, device, known, last.seq if last else 0):
+                break
     except Integrity as e:
         raise Integrity(
             f"{e} Restore the remote from a copy; `tagfs repair --from-objects` goes on with what "
             "the journals still tell."
         ) from e
+
+
+async def _goes_on(vault: Vault, device: DeviceId, known: Head | None, read: int) -> bool:
+    """Whether a journal goes on after all behind segment ``read``, after which none was found.
+
+    Raises Integrity where one was seen before or is listed and does not come: remotes have denied
+    what they had, and what a catalog does not learn while it is built it never asks for again. The
+    names of a journal's segments tell nothing, so those that may follow are looked for.
+    """
+    if device == vault.device.id:
+        return False  # all of it is in the local journal
+    following = {
+        segment_path(segment_name(vault.ring, device, seq)): seq
+        for seq in range(read + 1, read + 1 + GAP)
+    }
+    listed = read if known is None else known.seq
+    cursor = None
+    while True:
+        page = await vault.store.list("j/", cursor)
+        listed = max([listed, *(following.get(entry.name, 0) for entry in page.entries)])
+        cursor = page.cursor
+        if cursor is None:
+            break
+    if listed > read and await vault.segment(device, read + 1) is None:
+        raise Integrity(f"Segment {read + 1} of device {device.hex()} is missing.")
+    return listed > read
 
 
 async def remains(
