@@ -1,8 +1,9 @@
 """The one retry layer: wraps any store, repeats what may succeed later, and tells why it waits.
 
 `Unreachable` and `Limited` are repeated, with exponential pauses and full jitter (Brooker,
-"Exponential Backoff and Jitter", 2015) or after the time that the provider names; every other
-error is an answer. Each try has a time limit. Every wait is cancellable.
+"Exponential Backoff and Jitter", 2015) or after the time that the provider names, and from the
+third failure on at most once a second for each caller; every other error is an answer. Each try
+has a time limit. Every wait is cancellable.
 
 A `put` whose first try went unanswered may have been carried out. When its repetition raises
 `Exists`, what is there is compared with what was to be written, so that the caller sees `Exists`
@@ -36,6 +37,7 @@ _T = TypeVar("_T")
 _STEP = 4 * 1024 * 1024
 _GIVEN_UP = 2.0
 """Seconds in which somebody in a hurry is told what the last one in a hurry has waited for."""
+_CALM_AFTER, _CALM = 3, 1.0  # failures in a row, and seconds between two tries from then on
 _LONGEST_PAUSE_ASKED = 3600.0  # seconds; a provider that asks for more is asked again sooner
 
 
@@ -197,6 +199,7 @@ class RetryStore(Store):
         began = trio.current_time()
         limit = self._patience.answer + size / self._patience.slowest
         pause = self._patience.first_pause
+        failures = 0
         self._hurry(began)
         while True:
             await self._silence(began)
@@ -206,6 +209,9 @@ class RetryStore(Store):
                 wait = self._note(error, pause)
                 if wait is None:
                     raise
+                failures += 1
+                if failures >= _CALM_AFTER:
+                    wait = max(wait, min(_CALM, self._patience.longest_pause))
                 last = began + self._patience.total if self._patience.total is not None else None
                 if last is not None and trio.current_time() + wait > last:
                     if isinstance(error, Unreachable):

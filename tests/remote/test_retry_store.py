@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,25 @@ def test_pauses_are_spread_by_the_jitter() -> None:
         with pytest.raises(NotFound):
             await store.stat("a")
         assert trio.current_time() == pytest.approx(0.5 * 0.25 + 1.0 * 0.5)
+
+    run(test)
+
+
+@pytest.mark.parametrize("error", [Unreachable("down"), Limited("slow down"), Limited("now", 0.0)])
+def test_from_the_third_failure_on_a_caller_asks_at_most_once_a_second(error: RemoteError) -> None:
+    async def test() -> None:
+        inner = MemoryStore()
+        tries: list[float] = []
+
+        def failure() -> RemoteError:
+            tries.append(trio.current_time())
+            return error
+
+        inner.inject(Fault(Verb.STAT, Harm.BEFORE, times=10, error=failure))
+        with pytest.raises(NotFound):
+            await RetryStore(inner, jitter=lambda: 0.0).stat("a")
+        assert len(tries) == 10
+        assert all(later - earlier >= 1.0 for earlier, later in pairwise(tries[2:]))
 
     run(test)
 
