@@ -57,18 +57,18 @@ class Story:
     async def run(self) -> None:
         self.words = await create(self.tmp / "state", "memory://", SECRET, QUICK, self.reach)
         for _ in range(3):
-            self.remote.bad = True
+            self.remote.begin()
             await self.in_trouble("state", self.work)
-            self.remote.bad = False
+            self.remote.end()
             async with self.opened() as g:
                 assert await g.gallery.wait("stored", 60)
                 await self.all_is_there(g)
                 assert not (await g.gallery.verify(1.0)).problems
-            self.remote.bad = True
+            self.remote.begin()
             await self.in_trouble("other", self.look, joins=True)
             if self.rng.random() < 0.5:  # the journal on this machine has it all the same
                 shutil.rmtree(self.tmp / "state" / "catalog")
-        self.remote.bad = False
+        self.remote.end()
         for state in ("state", "last"):
             if state == "last":
                 await self.join(state)

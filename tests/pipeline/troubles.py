@@ -11,9 +11,11 @@ from tagfs.remote.store import Page, Space, Stat, Store
 
 
 class Troubled(Store):
-    """A store in memory that errs in every ``1 / often`` of its answers while it is ``bad``.
+    """A store in memory that errs in one of ``often`` answers while it is bad.
 
-    What is on it is never touched: each error is in an answer, or in a request that gets lost.
+    What is on it is never touched: each error is in an answer, or in a request that gets lost. It
+    either denies objects or leaves them out of its lists: nobody could tell a remote that does
+    both from one that never had them.
     """
 
     kind = "memory"
@@ -21,17 +23,25 @@ class Troubled(Store):
     def __init__(self, rng: random.Random) -> None:
         self.inner = MemoryStore()
         self.where = self.inner.where
-        self.bad = False
         self.often = 4
+        self._spared: frozenset[str] | None = None  # what does not go wrong; None: nothing does
         self.met: set[str] = set()
         """What went wrong so far."""
         self._rng = rng
 
+    def begin(self) -> None:
+        """Things go wrong from now on."""
+        self._spared = self._rng.choice((frozenset({"denied"}), frozenset({"empty", "partial"})))
+
+    def end(self) -> None:
+        """Every answer is right from now on."""
+        self._spared = None
+
     def _strikes(self, *harms: str) -> str:
         """Return what goes wrong this time; nothing, mostly."""
-        if not self.bad or self._rng.randrange(self.often):
+        if self._spared is None or self._rng.randrange(self.often):
             return ""
-        harm = self._rng.choice(harms)
+        harm = self._rng.choice([harm for harm in harms if harm not in self._spared])
         self.met.add(harm)
         return harm
 
