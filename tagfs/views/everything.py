@@ -63,14 +63,17 @@ class Everything(Fixed):
         return label
 
     def look_up(self, path: tuple[str, ...], name: bytes) -> Node | None:
-        """Resolve a listed name, else the name under which an unfiled file was written."""
+        """Resolve a listed name, else the name under which an unfiled file was written, else the
+        ``name~id`` that a photo answers to in any case."""
         shown = self._state.photos.names.named(name)
-        if shown is not None:
-            photo = self._state.photos.get(shown.photo)
-            if photo is not None and photo.listed:
-                return FileNode(shown.file)
-        file = next(acts.written_as(self._state, name), None)
-        return None if file is None else FileNode(file.id)
+        photo = None if shown is None else self._state.photos.get(shown.photo)
+        if photo is None or not photo.listed:
+            shown = None
+        if shown is None or shown.name != name:
+            file = next(acts.written_as(self._state, name), None)
+            if file is not None:
+                return FileNode(file.id)
+        return None if shown is None else FileNode(shown.file)
 
     def add(self, path: tuple[str, ...], file: FileRecord) -> list[Op]:
         """Everything is here already; a file of no folder yet gets its place."""

@@ -508,3 +508,25 @@ def test_an_edit_of_one_of_two_photos_that_chose_one_name_keeps_its_suffix(tmp_p
         assert g.names("all") == before
 
     run(tmp_path, script)
+
+
+@pytest.mark.parametrize("place", ["all", "tags/best"])
+def test_a_file_that_is_called_like_a_photo_with_its_suffix_keeps_the_name(
+    tmp_path: Path, place: str
+) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("tags/best")
+        await g.write(f"{place}/b.png", picture(200))
+        await g.gallery.wait("recognised", 30)
+        await g.write(f"{place}/b.png", picture(20))
+        await g.gallery.wait("recognised", 30)
+        (aside,) = [name for name in g.names(place) if name != "b.png"]
+        await g.write(f"{place}/{aside}", b"a text")
+        g.rm("all/b.png")
+        (twice,) = [name for name in g.names(place) if name != aside]
+        g.mv(f"{place}/{twice}", f"{place}/b.png")
+        assert g.names(place) == sorted(["b.png", aside])
+        assert await g.read(f"{place}/b.png") == picture(200)
+        assert await g.read(f"{place}/{aside}") == b"a text"
+
+    run(tmp_path, script)
