@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from pathlib import Path
 
 import trio
 import trio.testing
 
-from tagfs.pipeline.line import MINUTE, Line
+from tagfs.pipeline.line import GENTLE, MINUTE, QUIET, Line
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
@@ -56,6 +57,31 @@ def test_so_many_objects_and_so_many_bytes_are_under_way_at_once(tmp_path: Path)
         road = Road(Line(tmp_path / "paused", objects=4, most=1000))
         assert await road.all([400] * 6) == 3.0
         assert (road.most, road.most_bytes) == (2, 800)
+
+    run(test)
+
+
+def test_objects_go_one_by_one_while_somebody_changes_files_and_all_at_once_after_it(
+    tmp_path: Path,
+) -> None:
+    async def test() -> None:
+        line = Line(tmp_path / "paused")
+        road = Road(line)
+
+        async def copy() -> None:
+            for _ in range(30):
+                line.give_way()
+                await trio.sleep(0.1)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(copy)
+            nursery.start_soon(road.all, [10] * 100)
+        over = 2.9 + QUIET  # the last change, and the silence after it
+        began = [at for at, _ in road.began]
+        slowly = [at for at in began if at < over]
+        assert all(b - a >= GENTLE - 1e-6 for a, b in pairwise(slowly))
+        assert len(slowly) >= 0.8 * over / GENTLE
+        assert began[-1] < over + GENTLE
 
     run(test)
 
