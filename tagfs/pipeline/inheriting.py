@@ -85,7 +85,12 @@ def view_name(
         if not alone:
             return []
         name = suffixed(name, new)
-    return [aside(old, name), SetRegister(Entity.PHOTO, new, Field.VIEW_NAME, name)]
+    # Of several that chose one name the smallest id shows it, and the new content has another id.
+    rivals = [
+        state.photos.get(p) for p in state.photos.names.wanting(name) if p not in (old.id, new)
+    ]
+    ops: list[Op] = [aside(p, name) for p in rivals if p is not None and p.chosen]
+    return [*ops, aside(old, name), SetRegister(Entity.PHOTO, new, Field.VIEW_NAME, name)]
 
 
 def _chosen(state: State, photo: PhotoRecord) -> bytes | None:

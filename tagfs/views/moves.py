@@ -193,11 +193,12 @@ class Moves:
         if source.path != target.path:
             ops += self._views[source.view].shift(source.path, target.path, file)
         content = None if file.content is None else file.content[0]
+        over: FileId | None = None
         if isinstance(there, FileNode) and there.file != file.id:
             if not self._overwriting.is_new(file, name, source):
                 return ops  # a known photo gains what the target means, and no names change
-            old = self._record(there.file)
-            ops += self._overwriting.over(old, file.id, content, new_name)
+            over = there.file
+            ops += self._overwriting.over(self._record(over), file.id, content, new_name)
         elif name == new_name:
             return ops
         else:
@@ -214,7 +215,8 @@ class Moves:
         unnamed = looks_temporary(name) and looks_temporary(new_name) and not photo.chosen
         if not twin and not unnamed:
             named = self._state.photos.names.named(new_name)
-            if named is not None and named.photo != shown.photo:  # of a photo that is not here
+            if named is not None and named.photo != shown.photo and named.file != over:
+                # It is of a photo that is not here.
                 ops += self._overwriting.make_way(self._record(named.file), new_name)
             ops.append(SetRegister(Entity.PHOTO, shown.photo, Field.VIEW_NAME, new_name))
         return ops

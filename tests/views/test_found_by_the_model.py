@@ -530,3 +530,39 @@ def test_a_file_that_is_called_like_a_photo_with_its_suffix_keeps_the_name(
         assert await g.read(f"{place}/{aside}") == b"a text"
 
     run(tmp_path, script)
+
+
+def test_a_text_that_a_photo_took_the_name_of_is_restored_under_the_name_that_it_is_given(
+    tmp_path: Path,
+) -> None:
+    async def script(g: Folder) -> None:
+        await g.write("dates/2019/05/d", b"a text")
+        await g.write("all/c.png", picture(200))
+        g.mv("all/c.png", "all/d")
+        assert g.names("trash") == ["d"]
+        g.mv("trash/d", "dates/2019/05/b")
+        assert g.names("dates/2019/05") == ["b"]
+
+    run(tmp_path, script)
+
+
+@pytest.mark.parametrize("red", range(110, 118))
+def test_an_edited_photo_keeps_the_name_that_another_has_chosen_too(
+    tmp_path: Path, red: int
+) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("tags/best")
+        await g.write("all/a.png", picture(red))
+        await g.gallery.wait("recognised", 30)
+        g.rm("all/a.png")
+        await g.write("tags/best/b.png", picture(20))
+        g.mv("tags/best/b.png", "tags/best/a.png")
+        g.mv("trash/a.png", "tags/best/a.png")
+        (other,) = [name for name in g.names("all") if name != "a.png"]
+        before, ino = await g.read(f"all/{other}"), g.ino("all/a.png")
+        await append(g, "all/a.png", b"more")
+        assert g.names("all") == ["a.png", other]
+        assert g.ino("all/a.png") == ino
+        assert await g.read(f"all/{other}") == before
+
+    run(tmp_path, script)
