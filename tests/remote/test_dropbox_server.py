@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import trio
+from dropbox import Dropbox
+from dropbox.exceptions import ApiError
 from dropbox_server import Account, loopback, opened
 from dropbox_server.account import tag
 from dropbox_server.routes import ROUTES
@@ -49,6 +51,28 @@ def test_a_folder_or_file_is_found_in_whatever_case(account: Account) -> None:
         account.write("/VAULT/o/aa", b"y", True)
     # Without strict_conflict the same bytes are no conflict.
     assert account.write("/vault/o/aa", b"x", False).path == "/Vault/O/Aa"
+
+
+def test_what_rclone_asks_is_answered_too(account: Account) -> None:
+    server = loopback()
+    session = guarded_session(4, server.proxies, str(server.authorities))
+    sdk = Dropbox(oauth2_access_token=account.token(), session=session)
+    assert sdk.files_create_folder_v2("/box").metadata.path_display == "/box"
+    with pytest.raises(ApiError, match="conflict"):
+        sdk.files_create_folder_v2("/box")
+    account.write("/box/below/b", b"y", True)
+    headers = {
+        "Authorization": f"Bearer {account.token()}",
+        "Dropbox-API-Arg": json.dumps({"path": "/box/a"}),
+        "Content-Type": "application/octet-stream",
+    }
+    pieces = iter([b"x" * 70_000, b"z"])  # of no length that is known before: sent in chunks
+    url = "https://content.dropboxapi.com/2/files/upload"
+    assert session.post(url, data=pieces, headers=headers).status_code == 200
+    listed = sdk.files_list_folder("/box").entries
+    assert sorted(entry.name for entry in listed) == ["a", "below"]
+    [ident] = [entry.id for entry in listed if entry.name == "a"]
+    assert sdk.files_download(ident)[1].content == b"x" * 70_000 + b"z"
 
 
 def test_a_second_writer_is_turned_away(account: Account) -> None:

@@ -42,6 +42,7 @@ class Node:
     id: str
     rev: str
     modified: float
+    hash: str
 
     def json(self, with_tag: bool = True) -> Json:
         """Return it as ``FileMetadata`` or ``FolderMetadata``."""
@@ -60,7 +61,7 @@ class Node:
                 "server_modified": at,
                 "rev": self.rev,
                 "size": len(self.data),
-                "content_hash": content_hash(self.data),
+                "content_hash": self.hash,
                 "is_downloadable": True,
             }
         return told
@@ -80,6 +81,7 @@ class Listing:
 
     folder: str
     limit: int
+    recursive: bool
     there: list[Json]
 
 
@@ -90,6 +92,7 @@ class Account:
         self.lock = threading.RLock()
         self.capacity = capacity
         self.nodes: dict[str, Node] = {}  # by lower-case path
+        self.paths: dict[str, str] = {}  # lower-case paths by id
         self.uploads: dict[str, Upload] = {}
         self.listings: dict[str, Listing] = {}
         self.changes: list[Json] = []
@@ -194,8 +197,9 @@ class Account:
         return sum(len(node.data) for node in self.nodes.values() if node.data is not None)
 
     def find(self, path: str) -> Node:
-        """Return the node of a path, in whatever case; raises a LookupError in ``path``."""
-        node = self.nodes.get(path.lower())
+        """Return the node of a path in whatever case, or of an id; a LookupError in ``path``."""
+        key = self.paths.get(path) if path.startswith("id:") else path.lower()
+        node = self.nodes.get(key or "")
         if node is None:
             raise ApiError(tag("path", "not_found"))
         return node
@@ -227,6 +231,13 @@ class Account:
                 self._add(folder, None)
         return self._add(path, data)
 
+    def create_folder(self, path: str) -> Node:
+        """Make a folder whose folder is there; raises a WriteError in ``path``."""
+        there = self.nodes.get(path.lower())
+        if there is not None:
+            raise ApiError(tag("path", "conflict", "folder" if there.data is None else "file"))
+        return self._add(path, None)
+
     def remove(self, path: str, rev: str | None) -> Node:
         """Remove a file, or a folder with all it holds; raises a DeleteError."""
         with self.lock:
@@ -243,6 +254,7 @@ class Account:
                 raise ApiError(tag("path_write", "conflict", "file"))
         for key in [k for k in self.nodes if k == path.lower() or k.startswith(path.lower() + "/")]:
             gone = self.nodes.pop(key)
+            del self.paths[gone.id]
             told = gone.json()
             self._changed(
                 {".tag": "deleted", **{k: told[k] for k in ("name", "path_lower", "path_display")}},
@@ -252,14 +264,14 @@ class Account:
 
     # Cursors
 
-    def listing(self, path: str, limit: int) -> Json:
-        """Begin a recursive listing."""
+    def listing(self, path: str, limit: int, recursive: bool = True) -> Json:
+        """Begin a listing of a folder, with all that is below it or what is in it alone."""
         folder = path.lower()
         if folder and self.find(folder).data is not None:
             raise ApiError(tag("path", "not_folder"))
-        there = {k: n.json() for k, n in self.nodes.items() if k.startswith(folder + "/")}
+        there = {k: n.json() for k, n in self.nodes.items() if _lists(folder, k, recursive)}
         for change in reversed(self.changes[-self.stale :] if self.stale else []):
-            if change["path_lower"].startswith(folder + "/"):
+            if _lists(folder, change["path_lower"], recursive):
                 if change[".tag"] == "deleted":
                     there[change["path_lower"]] = change["was"]
                 else:
@@ -267,7 +279,7 @@ class Account:
         # In an order that is nobody's.
         entries = [there[k] for k in sorted(there, key=lambda k: hashlib.md5(k.encode()).digest())]
         name = secrets.token_hex(4)
-        self.listings[name] = Listing(folder, limit, entries)
+        self.listings[name] = Listing(folder, limit, recursive, entries)
         return self.page(f"{name}.0.{len(self.changes)}")
 
     def page(self, cursor: str) -> Json:
@@ -283,7 +295,7 @@ class Account:
             below = [
                 {k: v for k, v in change.items() if k != "was"}
                 for change in self.changes[since : since + listing.limit]
-                if change["path_lower"].startswith(listing.folder + "/")
+                if _lists(listing.folder, change["path_lower"], listing.recursive)
             ]
             entries, since = below, min(len(self.changes), since + listing.limit)
         return {
@@ -302,14 +314,21 @@ class Account:
 
     def _add(self, path: str, data: bytes | None) -> Node:
         number = next(self._numbers)
-        node = Node(path, data, f"id:{number:022}", f"{number:015x}", self.now)
+        known = content_hash(data) if data is not None else ""
+        node = Node(path, data, f"id:{number:022}", f"{number:015x}", self.now, known)
         self.nodes[path.lower()] = node
+        self.paths[node.id] = path.lower()
         self._changed(node.json())
         return node
 
     def _changed(self, change: Json, was: Json | None = None) -> None:
         self.changes.append(change if was is None else {**change, "was": was})
         self._wake.notify_all()
+
+
+def _lists(folder: str, path: str, recursive: bool) -> bool:
+    """Return whether a listing of a folder has a path."""
+    return path.startswith(folder + "/") and (recursive or "/" not in path[len(folder) + 1 :])
 
 
 def content_hash(data: bytes) -> str:

@@ -127,9 +127,8 @@ def _get_metadata(account: Account, arg: Any, body: bytes) -> Answer:
 
 
 def _list_folder(account: Account, arg: Any, body: bytes) -> Answer:
-    assert arg.recursive
     with account.lock:
-        return account.listing(arg.path, arg.limit or 500)
+        return account.listing(arg.path, arg.limit or 500, arg.recursive)
 
 
 def _list_continue(account: Account, arg: Any, body: bytes) -> Answer:
@@ -145,6 +144,11 @@ def _latest_cursor(account: Account, arg: Any, body: bytes) -> Answer:
 
 def _longpoll(account: Account, arg: Any, body: bytes) -> Answer:
     return {"changes": account.wait(arg.cursor, arg.timeout)}
+
+
+def _create_folder(account: Account, arg: Any, body: bytes) -> Answer:
+    with _only_writer(account), account.lock:
+        return {"metadata": account.create_folder(arg.path).json(with_tag=False)}
 
 
 def _delete(account: Account, arg: Any, body: bytes) -> Answer:
@@ -214,6 +218,7 @@ ROUTES = {
     "files/list_folder/longpoll": Path(
         files.list_folder_longpoll, "ListFolderLongpollResult", _longpoll
     ),
+    "files/create_folder_v2": Path(files.create_folder_v2, "CreateFolderResult", _create_folder),
     "files/delete_v2": Path(files.delete_v2, "DeleteResult", _delete),
     "files/delete_batch": Path(files.delete_batch, "DeleteBatchLaunch", _delete_batch),
     "files/delete_batch/check": Path(
