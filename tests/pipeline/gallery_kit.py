@@ -155,6 +155,7 @@ async def opened(
     recogniser: Looks | None = None,
     disk: Disk = REAL,
     offline: bool = False,
+    salvage: bool = False,
 ) -> AsyncIterator[Folder]:
     """Open the gallery of ``make``. ``offline``: nothing reaches the remote."""
 
@@ -164,7 +165,12 @@ async def opened(
         )
 
     async with open_gallery(
-        tmp / state, secret_of(tmp / state), recogniser=recogniser, disk=disk, open_remote=remote
+        tmp / state,
+        secret_of(tmp / state),
+        recogniser=recogniser,
+        disk=disk,
+        open_remote=remote,
+        salvage=salvage,
     ) as gallery:
         hurry(gallery)
         yield Folder(gallery)
