@@ -103,7 +103,9 @@ def write_file(path: Path, data: bytes) -> None:
     temporary = path.with_name(path.name + ".new")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, data)
+        view = memoryview(data)
+        while view:  # a full disk first writes short, and fails only when asked again
+            view = view[os.write(fd, view) :]
         os.fsync(fd)
     finally:
         os.close(fd)
