@@ -237,23 +237,27 @@ def _encode_slot(slot: Slot, ring_key: bytes) -> dict[int, object]:
 
 
 def _parse(data: bytes, generation: int | None) -> _Parsed:
-    if len(data) < _FIXED.size + _MAC or not data.startswith(MAGIC):
-        raise NotAVault("The header is not that of a tagfs vault.")
-    _, version, length = _FIXED.unpack_from(data)
-    if version != FORMAT:
-        if version < FORMAT:
-            raise NotAVault("The header is not that of a tagfs vault.")
-        raise NewerVault(
-            f"The vault has format {version}, this tagfs reads format {FORMAT}: update tagfs."
-        )
     name = "h/?" if generation is None else header_path(generation)
+    not_ours = f"The header ({name}) is not that of a tagfs vault."
+    if len(data) < _FIXED.size + _MAC or not data.startswith(MAGIC):
+        raise NotAVault(not_ours)
+    _, version, length = _FIXED.unpack_from(data)
+    if version < FORMAT:
+        raise NotAVault(not_ours)
+    if version > FORMAT:
+        raise NewerVault(
+            f"The vault header ({name}) has format {version}, this tagfs reads format {FORMAT}: "
+            "update tagfs."
+        )
     end = _FIXED.size + length
     if len(data) > MAX_HEADER or len(data) <= end or (len(data) - end) % _MAC:
         raise Integrity(f"The vault header ({name}) has a wrong length. Restore it from a copy.")
     try:
         fields = cbor.Fields(cbor.decode(data[_FIXED.size : end]))
         if 7 in fields and fields.items(7, 64):
-            raise NewerVault("The vault needs features that this tagfs does not have: update it.")
+            raise NewerVault(
+                f"The vault header ({name}) needs features that this tagfs lacks: update it."
+            )
         slots: list[Slot] = []
         ring_keys: list[bytes] = []
         complete = not fields.unknown(7)

@@ -165,10 +165,10 @@ def open_segment(
     return segment
 
 
-def epoch_of(stored: bytes) -> int:
+def epoch_of(stored: bytes, device: DeviceId, seq: int) -> int:
     """Return the epoch that a stored segment names, to look for the certificate; unverified."""
     if len(stored) < 4:
-        raise Integrity("A journal segment is cut short.")
+        raise Integrity(f"Journal segment {seq} of device {device.hex()} is cut short.")
     return int.from_bytes(stored[:4], "big")
 
 

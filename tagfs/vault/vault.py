@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Self
 
 import trio
@@ -283,11 +284,8 @@ class Vault:
         return known
 
     async def _put_only_new(self, path: str, stored: bytes) -> None:
-        try:
+        with suppress(Exists):  # an earlier attempt whose answer was lost; readers verify it
             await self.store.put(path, stored)
-        except Exists:
-            # An earlier attempt whose answer was lost; readers verify what stands there.
-            return
 
     # -- journals --------------------------------------------------------------------------
 
@@ -368,11 +366,13 @@ class Vault:
         stored = await self._stored(device, seq)
         if stored is None:
             return None
-        epoch = epoch_of(stored)
+        epoch = epoch_of(stored, device, seq)
         if epoch > self.ring.newest.number:
-            # Somebody rotated: the new header says how to read on.
-            await self.refresh()
-        await self.certificate(device, epoch)
+            # Somebody rotated: the new header says how to read on. One that is damaged does not.
+            with suppress(Integrity):
+                await self.refresh()
+        if 1 <= epoch <= self.ring.newest.number:  # else opening says that it is none
+            await self.certificate(device, epoch)
         return open_segment(self.ring, self._certificates, device, seq, stored)
 
     async def _stored(self, device: DeviceId, seq: int) -> bytes | None:
