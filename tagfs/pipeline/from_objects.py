@@ -1,5 +1,7 @@
 """``tagfs repair --from-objects``: contents that no journal names come back by their trailers.
 
+So do those whose names stood in a segment that is lost, while another one records their content.
+
 Nothing is ever deleted or forgotten here: what a listing does not name may exist all the same, and
 what it names may be gone. Only contents of which every byte verifies are recorded.
 """
@@ -31,7 +33,16 @@ from tagfs.vault.objects import (
     read_trailer,
     verify_part,
 )
-from tagfs.vault.ops import AddEntry, Entity, Field, Op, RecordContent, SetRegister, decode_unit
+from tagfs.vault.ops import (
+    AddEntry,
+    Entity,
+    Field,
+    Op,
+    RecordContent,
+    RemoveEntry,
+    SetRegister,
+    decode_unit,
+)
 from tagfs.vault.packs import MEDIA_TYPE
 
 TOGETHER = 8
@@ -128,6 +139,9 @@ class _Run:
         self._progress = progress
         self._done = 0
         self._named: set[bytes] = set()  # contents and objects that a journal names
+        self._holders: defaultdict[ContentId, set[bytes]] = defaultdict(set)  # ids of files
+        self._placed: set[bytes] = set()  # files of which a journal tells where they are or were
+        self._unlisted: set[ContentId] = set()  # recorded, and nowhere to be seen
         self._entries: list[Entry] = []
         self._found: dict[_Key, _Found] = {}
         self._folder: FolderId | None = None
@@ -156,19 +170,44 @@ class _Run:
                 self._name(photo.content)
         for slot in vault.info.devices:
             losses: list[str] = []
-            async for segment in remains(
-                vault, slot.device, vault.memory.heads.get(slot.device), losses
-            ):
+            seen = vault.memory.heads.get(slot.device)
+            async for segment in remains(vault, slot.device, 0, losses):
+                is_new = seen is None or segment.seq > seen.seq
                 for payload in segment.units:
                     try:
                         unit = decode_unit(payload, segment.device)
                     except Integrity:
                         continue  # whoever reads that journal says so
                     for op in unit.ops:
-                        if isinstance(op, RecordContent):
+                        if is_new and isinstance(op, RecordContent):
                             self._name(op.content)
+                        self._hear(op)
             if losses:
                 self._report.journals.append(lost(slot.device, losses))
+        self._unname()
+
+    def _hear(self, op: Op) -> None:
+        """Take from a journal which files hold what, and of which of them it tells a place."""
+        match op:
+            case SetRegister(entity=Entity.FILE, field=Field.CONTENT) if op.value is not None:
+                self._holders[ContentId(op.value[0])].add(op.id)
+            case SetRegister(entity=Entity.FILE, field=Field.TRASHED | Field.PURGED):
+                self._placed.add(op.id)
+            case AddEntry() | RemoveEntry():
+                self._placed.add(op.file)
+            case _:
+                pass
+
+    def _unname(self) -> None:
+        """Look also for what files hold whose places, those they once had too, are all lost."""
+        for ident, files in self._holders.items():
+            photo = self._gallery.state.photos.get(ident)
+            if photo is None or photo.files or not files.isdisjoint(self._placed):
+                continue
+            self._unlisted.add(ident)
+            self._named.discard(ident)
+            for _, content in photo.records:
+                self._named.difference_update(part.name for part in content.parts)
 
     def _name(self, content: Content) -> None:
         self._named.add(content.id)
@@ -224,7 +263,8 @@ class _Run:
 
     async def bring_back(self, found: _Found) -> None:
         """Verify one content; record and list it when it is whole."""
-        if self._gallery.state.photos.content(found.trailer.content) is not None:
+        known = self._gallery.state.photos.content(found.trailer.content)
+        if known is not None and known.id not in self._unlisted:
             return  # it was recorded meanwhile, or another set of the same content was whole
         missing = found.trailer.count - len(found.parts)
         if missing:
@@ -301,6 +341,7 @@ class _Run:
             ],
             act=self._act,
         )
+        self._unlisted.discard(content.id)
         self._report.files += 1
         self._report.bytes += content.size
 

@@ -55,7 +55,7 @@ class _Journal:
         self._device = device
         self._losses: list[str] = []
         self._segments = (
-            remains(vault, device, None, self._losses) if salvage else _whole(vault, device)
+            remains(vault, device, 0, self._losses) if salvage else _whole(vault, device)
         )
         self._more = True
         self.units: deque[Unit] = deque()
@@ -134,14 +134,15 @@ async def _goes_on(vault: Vault, device: DeviceId, known: Head | None, read: int
 
 
 async def remains(
-    vault: Vault, device: DeviceId, after: Head | None, losses: list[str]
+    vault: Vault, device: DeviceId, after: int, losses: list[str]
 ) -> AsyncIterator[Segment]:
     """Yield the segments of a device that can be read, whether or not those before them can.
 
+    It begins behind segment number ``after``.
     Operations may be applied in any selection, and each segment is signed for its place. What
     does not verify, and what is missing before one that is there, is added to ``losses``.
     """
-    seq = after.seq + 1 if after else 1
+    seq = after + 1
     missing: list[str] = []
     while len(missing) < GAP:
         try:
