@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 import trio
 
 from tagfs.catalog.state import State
-from tagfs.errors import Integrity, NotFound
-from tagfs.model import Content, Part
+from tagfs.errors import Integrity, NotAVault, NotFound, WrongSecret
+from tagfs.model import Content, DeviceId, Part
 from tagfs.pipeline.local import LocalContents
+from tagfs.pipeline.rebuilding import remains
 from tagfs.remote.store import Store
 from tagfs.vault.layout import object_path
 from tagfs.vault.objects import verify_part
+from tagfs.vault.segments import Head
 from tagfs.vault.vault import Vault
 
 Progress = Callable[[int, int], None]
@@ -70,19 +72,38 @@ async def verify(
 
 
 async def _journals(vault: Vault, report: VerifyReport) -> None:
+    problems: list[str] = []
     try:
         await vault.refresh()
-    except Integrity as e:
-        report.problems.append(str(e))
+    except (Integrity, NotAVault, WrongSecret) as e:
+        problems.append(str(e))
     try:
-        report.problems += [alarm.text() for alarm in await vault.check()]
-        for certificate in await vault.devices():
-            last = None
-            while segments := await vault.read_device(certificate.device, last):
-                report.segments += len(segments)
-                last = segments[-1].head
+        problems += [alarm.text() for alarm in await vault.check()]
     except Integrity as e:
-        report.problems.append(str(e))
+        problems.append(str(e))
+    for slot in vault.info.devices:
+        problems += await _journal(vault, slot.device, report)
+    report.problems += dict.fromkeys(problems)  # the last segments were read twice
+
+
+async def _journal(vault: Vault, device: DeviceId, report: VerifyReport) -> list[str]:
+    """Read all that there is of one journal and return what is wrong with it."""
+    last: Head | None = None
+    losses: list[str] = []
+    seq = 0
+    try:
+        await vault.certificate(device, vault.ring.newest.number)
+        while segments := await vault.read_device(device, last, 1):
+            (segment,) = segments
+            last, seq = segment.head, segment.seq
+            report.segments += 1
+    except Integrity as e:
+        losses.append(str(e))
+        seq += 1
+    # One that is damaged or missing does not hide those behind it.
+    async for _ in remains(vault, device, seq, losses):
+        report.segments += 1
+    return losses
 
 
 async def _content(

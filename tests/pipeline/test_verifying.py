@@ -1,0 +1,98 @@
+"""``tagfs verify`` names all that is wrong, and not only what it meets first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+from gallery_kit import make, opened
+
+from tagfs.pipeline import uploading
+from tagfs.pipeline.verifying import VerifyReport
+from tagfs.vault.layout import segment_path
+from tagfs.vault.segments import segment_name
+
+
+def segment(tmp_path: Path, number: int) -> Path:
+    """Return where a segment of the only device lies."""
+
+    async def script() -> Path:
+        async with opened(tmp_path) as g:
+            vault = g.gallery.vault
+            return (
+                tmp_path
+                / "remote"
+                / segment_path(segment_name(vault.ring, vault.device.id, number))
+            )
+
+    return trio.run(script)
+
+
+def damage(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[100] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(data)
+
+
+@pytest.fixture
+def filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A vault with a segment and more for each of five files."""
+    monkeypatch.setattr(uploading, "PAUSE", 0.0)
+
+    async def script() -> None:
+        await make(tmp_path)
+        async with opened(tmp_path) as g:
+            for name in "abcde":
+                await g.write(name, name.encode() * 1000)
+                assert await g.gallery.wait("stored", 60)
+            assert not (await g.gallery.verify(1.0)).problems
+
+    trio.run(script)
+
+
+def verified(tmp_path: Path) -> VerifyReport:
+    async def script() -> VerifyReport:
+        async with opened(tmp_path) as g:
+            return await g.gallery.verify(1.0)
+
+    return trio.run(script)
+
+
+@pytest.mark.usefixtures("filled")
+def test_every_damaged_segment_is_named_and_those_behind_them_are_read(tmp_path: Path) -> None:
+    whole = verified(tmp_path).segments
+    damage(segment(tmp_path, 1))
+    damage(segment(tmp_path, 3))
+    report = verified(tmp_path)
+    assert len(report.problems) == 2
+    for number, problem in zip((1, 3), report.problems, strict=True):
+        assert f"Journal segment {number} of device" in problem
+    assert report.segments == whole - 2
+    assert report.opened == report.objects == 5
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_segment_that_is_missing_before_others_is_named(tmp_path: Path) -> None:
+    segment(tmp_path, 2).unlink()
+    (problem,) = verified(tmp_path).problems
+    assert "Segment 2 of device" in problem
+    assert "missing" in problem
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("left", [None, b"", b"no header"])
+def test_without_a_header_journals_and_objects_are_looked_at_all_the_same(
+    tmp_path: Path, left: bytes | None
+) -> None:
+    whole = verified(tmp_path)
+    header = tmp_path / "remote" / "h" / "00000001"
+    if left is None:
+        header.unlink()
+    else:
+        header.with_name("00000002").write_bytes(left)  # somebody who wants to be the newest
+    report = verified(tmp_path)
+    (problem,) = report.problems
+    assert "h/0000000" in problem
+    assert (report.opened, report.segments) == (whole.opened, whole.segments)
