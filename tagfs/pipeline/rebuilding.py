@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from tagfs.errors import Integrity
 from tagfs.model import DeviceId
 from tagfs.pipeline.ledger import Ledger
+from tagfs.vault.chains import newest
 from tagfs.vault.layout import segment_path
 from tagfs.vault.ops import Unit, decode_unit
 from tagfs.vault.segments import Head, Segment, segment_name
@@ -20,6 +22,10 @@ GAP = 16
 """Segments in a row that may be missing before a damaged journal counts as ended."""
 AT_ONCE = 8
 """Segments of each device that are held in memory."""
+RESTORE = (
+    "Restore the remote from a copy; `tagfs repair --from-objects` goes on with what the journals "
+    "still tell."
+)
 LATEST = 2**63
 """Clocks from which on a unit is not believed (the year 6429): whoever saw it must go on from it,
 and there are 2^64."""
@@ -44,6 +50,27 @@ async def rebuild(ledger: Ledger, vault: Vault, salvage: bool = False) -> None:
         if not waiting:
             break
         ledger.learn(min(waiting, key=lambda units: units[0].hlc).popleft())
+    for problem in await _cut(vault, journals):
+        if not salvage:
+            raise Integrity(f"{problem} {RESTORE}")
+        ledger.event(problem)
+        log.warning("%s", problem)
+
+
+async def _cut(vault: Vault, journals: list[_Journal]) -> list[str]:
+    """Say which journals end before a segment of theirs that another device has seen."""
+    problems = []
+    for head in newest(h for journal in journals for h in journal.named.values()).values():
+        known = vault.memory.heads.get(head.device)
+        if known is None or known.seq < head.seq:
+            with suppress(Integrity):  # it is there, and what is wrong with it was said
+                # It may have come since that journal was read.
+                if await vault.segment(head.device, head.seq) is None:
+                    problems.append(
+                        f"Journal segment {head.seq} of device {head.device.hex()}, which another "
+                        "device has seen, is missing."
+                    )
+    return problems
 
 
 class _Journal:
@@ -59,6 +86,7 @@ class _Journal:
         )
         self._more = True
         self.units: deque[Unit] = deque()
+        self.named: dict[DeviceId, Head] = {}  # the last segments of others that it had seen
 
     async def fill(self) -> None:
         """Read on when no units are left."""
@@ -85,6 +113,7 @@ class _Journal:
                 continue
             self.units.append(unit)
         self._vault.memory.note(segment.head)
+        self.named |= {head.device: head for head in segment.heads}
 
 
 async def _whole(vault: Vault, device: DeviceId) -> AsyncIterator[Segment]:
@@ -101,10 +130,7 @@ async def _whole(vault: Vault, device: DeviceId) -> AsyncIterator[Segment]:
             elif not await _goes_on(vault, device, known, last.seq if last else 0):
                 break
     except Integrity as e:
-        raise Integrity(
-            f"{e} Restore the remote from a copy; `tagfs repair --from-objects` goes on with what "
-            "the journals still tell."
-        ) from e
+        raise Integrity(f"{e} {RESTORE}") from e
 
 
 async def _goes_on(vault: Vault, device: DeviceId, known: Head | None, read: int) -> bool:
