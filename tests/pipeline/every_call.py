@@ -1,4 +1,4 @@
-"""Kills a command at every call that changes a disk: what lies there after each is kept.
+"""Kills a command at every call that changes a disk: what lies there after each of them.
 
 ``Steps`` (kills.py) sees what goes through the disk seam and the store. Here it is the operating
 system's own calls, so that small files of the state directory and each step inside the directory
@@ -25,7 +25,6 @@ PLAIN = (
 )
 """Calls that happen or do not."""
 PAGE = 4096
-"""Bytes that a kill does not divide: the kernel copies a page whole."""
 SPARED = ("catalog", "lock")
 """What is not kept of a state directory: it can be lost at any time."""
 
@@ -59,7 +58,7 @@ class EveryCall:
             for name in PLAIN:
                 patch.setattr(os, name, self._plain(name, getattr(os, name)))
             for name in ("write", "pwrite"):
-                patch.setattr(os, name, self._halved(name, getattr(os, name)))
+                patch.setattr(os, name, self._torn(name, getattr(os, name)))
             patch.setattr(os, "open", self._opening(os.open))
             patch.setattr(os, "copy_file_range", self._copying(os.copy_file_range))
             yield
@@ -95,15 +94,16 @@ class EveryCall:
 
         return call
 
-    def _halved(self, name: str, real: Callable[..., int]) -> Callable[..., int]:
+    def _torn(self, name: str, real: Callable[..., int]) -> Callable[..., int]:
         def call(fd: int, data: Any, *at: int) -> int:
             with self._lock:
                 if self._within:
                     return real(fd, data, *at)
-                done = 0
-                if len(data) > PAGE:
-                    done = real(fd, memoryview(data)[: len(data) // 2], *at)
-                    self._done(f"half of a {name}")
+                start = at[0] if at else os.lseek(fd, 0, os.SEEK_CUR)
+                cut, done = PAGE - start % PAGE, 0
+                if cut < len(data):
+                    done = real(fd, memoryview(data)[:cut], *at)
+                    self._done(f"a page of a {name}")
                 done += real(fd, memoryview(data)[done:], *(n + done for n in at))
                 self._done(name)
             return done

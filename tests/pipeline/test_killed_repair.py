@@ -12,7 +12,7 @@ from colours import ByColour, photo
 from every_call import EveryCall, Moment
 from gallery_kit import Folder, make, opened, secret_of
 
-from tagfs.pipeline import uploading
+from tagfs.pipeline import looking, uploading
 from tagfs.pipeline.from_objects import recover_from_objects
 from tagfs.pipeline.opening import join
 from tagfs.pipeline.putting_back import put_back
@@ -29,8 +29,9 @@ FILES = {
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Publish without waiting for more."""
+    """Publish and look at photos without waiting for more."""
     monkeypatch.setattr(uploading, "PAUSE", 0.0)
+    monkeypatch.setattr(looking, "SETTLE", 0.01)
 
 
 async def filled(tmp: Path) -> None:
@@ -94,13 +95,11 @@ def test_killed_at_any_step_of_repair_nothing_is_torn_and_the_next_run_brings_th
     calls.each(lambda moment: trio.run(start_again, moment))
     assert missing == sorted(missing, reverse=True)
     assert missing[-1] == 0
-    print(f"{calls.calls} calls, {len(calls.moments)} moments, {missing}")
+    assert len(calls.moments) > 20
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("catalog", ["as it was", "lost"])
 def test_killed_at_any_step_of_repair_from_objects_the_next_run_brings_every_file_once(
-    tmp_path: Path, catalog: str
+    tmp_path: Path,
 ) -> None:
     calls = EveryCall(tmp_path, "state", "remote")
     sealed: dict[str, bytes] = {}
@@ -109,13 +108,13 @@ def test_killed_at_any_step_of_repair_from_objects_the_next_run_brings_every_fil
     async def run() -> None:
         await filled(tmp_path)
         lose(tmp_path / "remote", "j")
-        sealed.update(objects(tmp_path / "remote"))
         secret = secret_of(tmp_path / "state")
         shutil.rmtree(tmp_path / "state")
         await join(tmp_path / "state", dir_url(tmp_path / "remote"), secret)
         async with salvaged(tmp_path) as g:
             await g.gallery.sync()
         shutil.copytree(tmp_path / "state" / "catalog", tmp_path / "catalog")
+        sealed.update(objects(tmp_path / "remote"))
         async with salvaged(tmp_path) as g:
             await g.gallery.sync()
             with calls.watching():
@@ -124,8 +123,8 @@ def test_killed_at_any_step_of_repair_from_objects_the_next_run_brings_every_fil
 
     async def start_again(moment: Moment) -> None:
         there = objects(tmp_path / "remote")
-        assert sealed.items() - there.items() <= {("h/00000001", sealed.get("h/00000001"))}
-        if catalog == "as it was":
+        assert sealed.items() <= there.items()
+        if moment.number % 2:  # else it is lost, and built from both journals
             shutil.copytree(tmp_path / "catalog", tmp_path / "state" / "catalog")
         async with salvaged(tmp_path) as g:
             report = await recover_from_objects(g.gallery)
@@ -149,7 +148,7 @@ def test_killed_at_any_step_of_repair_from_objects_the_next_run_brings_every_fil
     calls.each(lambda moment: trio.run(start_again, moment))
     assert came == sorted(came, reverse=True)
     assert (came[0], came[-1]) == (len(FILES), 0)
-    print(f"{calls.calls} calls, {len(calls.moments)} moments, {came}")
+    assert len(calls.moments) > 20
 
 
 def salvaged(tmp: Path) -> AbstractAsyncContextManager[Folder]:
