@@ -11,7 +11,7 @@ recogniser, except in ``recognition``, which needs the models installed (``tagfs
 --quick reads 256 MiB instead of 1 GiB, three rounds instead of five. It takes a few minutes.
 
 Take a file system that was made for it, such as a loop device: ext4 steps over each inode that was
-deleted in the last five minutes, so that after an earlier run making a file takes 0.5 ms instead of
+deleted in the last minutes, so that after an earlier run making a file takes 0.5 ms instead of
 0.02, and tagfs makes two for each that gocryptfs makes. The first line says what it takes.
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -76,7 +76,9 @@ class Story:
                 await self.all_is_there(g)
                 assert not (await g.gallery.verify(1.0)).problems
 
-    async def in_trouble(self, state: str, acts, joins: bool = False) -> None:  # type: ignore[no-untyped-def]
+    async def in_trouble(
+        self, state: str, acts: Callable[[Folder], Awaitable[None]], joins: bool = False
+    ) -> None:
         """Try to open a gallery, as often as somebody would, and do something there."""
         for _ in range(20):
             try:
