@@ -73,16 +73,18 @@ class Gathering:
                 yield Line(WAITING_COOKIES + slot + 1, name, FileNode(file.id))
 
     def look_up(self, name: bytes) -> FileNode | None:
-        """Resolve the name of a photo, or the one under which a file was written here."""
+        """Resolve the name of a photo, else the one under which a file was written here, else the
+        ``name~id`` that a photo answers to in any case."""
         if self._is_taken(name):
             return None
         shown = self._state.photos.names.named(name)
-        if shown is not None and self._holds(shown.number):
-            return FileNode(shown.file)
-        for file in acts.written_as(self._state, name):
-            if self._has(file):
-                return FileNode(file.id)
-        return None
+        if shown is not None and not self._holds(shown.number):
+            shown = None
+        if shown is None or shown.name != name:
+            for file in acts.written_as(self._state, name):
+                if self._has(file):
+                    return FileNode(file.id)
+        return None if shown is None else FileNode(shown.file)
 
     def is_empty(self) -> bool:
         """Whether nothing is listed."""

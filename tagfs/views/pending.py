@@ -115,13 +115,22 @@ class Pendings:
         """Return the file that was opened for an edit by a name that nothing has any more."""
         file, until = self._edited.get((where, name)) or (None, 0.0)
         record = None if file is None else self._state.file(file)
-        if file is None or record is None or not record.live:
+        if record is None or not record.live or self._is_over(record, until):
             return None
-        if not (self._files.is_open(file) or self._files.is_unsealed(file)):
-            photo = self._state.photos.get(record.content[0]) if record.content else None
-            if until < self._monotonic() or (photo is not None and photo.sight is not None):
-                return None
-        return FileNode(file)
+        return FileNode(record.id)
+
+    def _is_over(self, file: FileRecord, until: float) -> bool:
+        """Whether an edit is over: its photo was looked at, or nobody came to look."""
+        if self._files.is_open(file.id) or self._files.is_unsealed(file.id):
+            return False
+        photo = self._state.photos.get(file.content[0]) if file.content else None
+        return until < self._monotonic() or (photo is not None and photo.sight is not None)
+
+    def _forget_edits(self, file: FileRecord) -> None:
+        """Forget the edits of a file that are over, before another begins with other bytes."""
+        for key, (edited, until) in self._edited.items():
+            if edited == file.id and self._is_over(file, until):
+                self._edited.pop(key)
 
     def left(self, where: Directory, name: bytes) -> None:
         """The user took a name from a file: it is not found there any more."""
@@ -182,6 +191,7 @@ class Pendings:
         is to be looked up again, and what the view says to a new file.
         """
         asked = self._asked.pop(self._traces.caller)
+        self._forget_edits(file)
         if file.trashed is not None and not file.live:
             self._opening_deleted(file.id, asked)
             return None

@@ -50,6 +50,10 @@ class Latest(Generic[K, V]):
         """Forget a value and return it."""
         return self._values.pop(key, None)
 
+    def items(self) -> list[tuple[K, V]]:
+        """Return what is remembered, the oldest first."""
+        return list(self._values.items())
+
 
 @dataclass(frozen=True, slots=True)
 class Door:

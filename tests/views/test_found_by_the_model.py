@@ -566,3 +566,45 @@ def test_an_edited_photo_keeps_the_name_that_another_has_chosen_too(
         assert await g.read(f"all/{other}") == before
 
     run(tmp_path, script)
+
+
+def test_a_name_that_a_known_photo_was_written_under_goes_before_the_suffix_of_another(
+    tmp_path: Path,
+) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("tags/best")
+        await g.write("all/known.png", picture(90))
+        await g.write("tags/best/b.png", picture(200))
+        await g.gallery.wait("recognised", 30)
+        await g.write("tags/best/b.png", picture(20))
+        await g.gallery.wait("recognised", 30)
+        (aside,) = [name for name in g.names("tags/best") if name != "b.png"]
+        await g.write(f"tags/best/{aside}", picture(90))
+        g.rm("all/b.png")
+        (twice,) = [name for name in g.names("tags/best") if "~" in name]
+        g.mv(f"tags/best/{twice}", "tags/best/b.png")
+        assert g.names("tags/best") == ["b.png", "known.png"]
+        assert await g.read("tags/best/b.png") == picture(200)
+        assert await g.read(f"tags/best/{aside}") == picture(90)
+
+    run(tmp_path, script)
+
+
+def test_an_edit_that_was_looked_at_is_not_found_again_when_the_file_is_emptied(
+    tmp_path: Path,
+) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("d")
+        g.mkdir("tags/best")
+        await g.write("d/a.png", picture(200))
+        g.ln("d/a.png", "tags/best/a.png")
+        await append(g, "tags/best/a.png", b"x")
+        assert g.names("tags/best") == ["a.png"]
+        with refused(errno.ESTALE):
+            await g.tree.truncate(g.ino("d/a.png"), 0)
+        await g.tree.truncate(g.ino("d/a.png"), 0)  # as the kernel does
+        assert g.names("tags/best") == []
+        with refused(errno.ENOENT):
+            g.ino("tags/best/a.png")
+
+    run(tmp_path, script)
