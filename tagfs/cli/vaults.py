@@ -15,9 +15,11 @@ from tagfs.cli.paths import default_remote, default_state, served_at
 from tagfs.cli.reach import ask, run
 from tagfs.cli.remotes import app_key_option, login_for
 from tagfs.cli.request import Request, common, passphrase_options
+from tagfs.errors import Usage
 from tagfs.mount.messages import Call
 from tagfs.remote.login import Login
-from tagfs.vault.slots import Passphrase
+from tagfs.vault.slots import Passphrase, Words
+from tagfs.vault.words import new_entropy, to_words
 
 WORDS_IN_A_ROW = 6
 
@@ -69,17 +71,29 @@ def join(request: Request, remote: str, app_key: str | None) -> None:
 @common()
 @passphrase_options("--new-passphrase", "new passphrase")[0]
 @passphrase_options("--new-passphrase", "new passphrase")[1]
+@click.option("--new-words", is_flag=True, help="Make new recovery words; the passphrase stays.")
 def passwd(
-    request: Request, new_passphrase_file: str | None, new_passphrase_command: str | None
+    request: Request,
+    new_passphrase_file: str | None,
+    new_passphrase_command: str | None,
+    new_words: bool,
 ) -> None:
-    """Change the passphrase. The recovery words stay as they are.
+    """Change the passphrase, or with --new-words the recovery words. The other stays as it is.
 
     Needs the old passphrase, or the recovery words where it was forgotten, unless the vault is
     mounted.
+
+    New recovery words are shown before the old ones end, so that none are lost: they hold once the
+    command says so.
     """
     state = request.vault or default_state()
+    if new_words and (new_passphrase_file or new_passphrase_command):
+        raise Usage("--new-words leaves the passphrase as it is; change it by a second command.")
     # The old one first, as passwd(1) asks; a daemon has the vault open already.
     old = passphrase.known(request.source) if served_at(state) is None else None
+    if new_words:
+        _change_words(request, state, old)
+        return
     new = passphrase.new(Source(new_passphrase_file, new_passphrase_command, None))
     call = Call("passwd", {"new": new.text})
     ask(state, call, lambda: old or passphrase.known(request.source))
@@ -87,6 +101,19 @@ def passwd(
         {"changed": True},
         "The passphrase is changed. Copies of the vault that were made before still open with "
         "the old one.",
+    )
+
+
+def _change_words(request: Request, state: Path, old: Passphrase | Words | None) -> None:
+    words = to_words(new_entropy())
+    if not request.json:
+        click.echo(recovery_text(words))
+        request.say("They hold when this command says so; until then the old ones do.")
+    ask(state, Call("new-words", {"new": words}), lambda: old or passphrase.known(request.source))
+    request.answer(
+        {"recovery_words": words.split()},
+        "These recovery words hold from now on. Copies of the vault that were made before still "
+        "open with the old ones.",
     )
 
 

@@ -24,7 +24,7 @@ from tagfs.pipeline.state_dir import StateDir, write_file
 from tagfs.recognise.packs import PackMissing
 from tagfs.recognise.recogniser import Recogniser, recogniser
 from tagfs.remote.url import open_store
-from tagfs.vault.slots import Passphrase, Secret
+from tagfs.vault.slots import Passphrase, Secret, Words
 from tagfs.views import exports
 from tagfs.views.search import search
 from tagfs.views.tree import Tree
@@ -47,6 +47,7 @@ class Service:
             "search": self._search,
             "verify": self._verify,
             "passwd": self._passwd,
+            "new-words": self._new_words,
             "doctor": self._doctor,
             "export": self._export,
             "tag": self._tag,
@@ -155,11 +156,18 @@ class Service:
         return await how(self.gallery, self.tree, call)
 
     async def _passwd(self, call: Call, progress: Progress) -> object:
-        vault = self.gallery.vault
-        await vault.change_passphrase(Passphrase(call.text("new")))
-        header = StateDir(self._state).header
-        await trio.to_thread.run_sync(write_file, header, vault.header)
+        await self.gallery.vault.change_passphrase(Passphrase(call.text("new")))
+        await self._keep_header()
         return None
+
+    async def _new_words(self, call: Call, progress: Progress) -> object:
+        await self.gallery.vault.change_words(Words(call.text("new")))
+        await self._keep_header()
+        return None
+
+    async def _keep_header(self) -> None:
+        header = StateDir(self._state).header
+        await trio.to_thread.run_sync(write_file, header, self.gallery.vault.header)
 
 
 @asynccontextmanager

@@ -15,11 +15,12 @@ from pathlib import Path
 import trio
 
 from tagfs.pipeline.state_dir import remove_file, write_file
+from tagfs.vault.layout import MAX_STORED
 
 OBJECTS = 128
 """Objects under way at once; a remote that commits in batches gathers these."""
-BYTES = 64 * 1024 * 1024
-"""Bytes of the objects under way at once, unless one alone has more."""
+BYTES = 4 * MAX_STORED + 8 * 1024 * 1024
+"""Bytes of the objects under way at once: four parts of a large file, and small ones beside."""
 GENTLE = 1 / 20
 """Seconds between two objects while somebody changes files."""
 QUIET = 0.5

@@ -37,6 +37,8 @@ TOGETHER = 32
 """Contents that one sync allows to begin."""
 PAUSE = 1.0
 """Seconds in which further acts may join a segment."""
+PLENTY = 16 * 1024 * 1024
+"""Bytes that wait for no company: they take longer than that."""
 PUBLISH_EVERY = 10.0
 """Seconds after which what is uploaded is published although there is more to upload."""
 RETRY = 5.0
@@ -166,7 +168,8 @@ class Uploader:
                 self._idle.set()
                 await self._wake.wait()
                 self._wake = trio.Event()
-                await trio.sleep(PAUSE)
+                if self._local.waiting_bytes() < PLENTY:
+                    await trio.sleep(PAUSE)
 
     async def _round(self) -> None:
         """Upload what waits, and publish what is uploaded, at intervals and in the end.

@@ -213,11 +213,10 @@ class Vault:
 
         await self._advance(change)
 
-    async def change_words(self) -> str:
-        """Replace the recovery words; return the new ones."""
-        entropy = new_entropy(self._random)
+    async def change_words(self, words: Words) -> None:
+        """Replace the recovery words; raises WrongSecret for what are none."""
+        entropy = words.entropy()
         await self._advance(lambda ring, info: with_words(ring, info, entropy, self._random))
-        return to_words(entropy)
 
     async def rotate(
         self,

@@ -61,7 +61,10 @@ def test_commands_go_through_the_daemon_and_need_no_passphrase(
     assert "^" in bad.err
     changed = tagfs("passwd", "--vault", vault, "--new-passphrase-command", "echo a new long one")
     assert changed.status == 0
+    words = tagfs("passwd", "--vault", vault, "--new-words", "--json").json["recovery_words"]
     assert tagfs("umount", mountpoint).status == 0
+    told = ("--passphrase-command", f"echo {' '.join(words)}")
+    assert tagfs("status", "--vault", vault, *told).status == 0
     new = ("--passphrase-command", "echo a new long one")
     assert tagfs("status", "--vault", vault, *new).status == 0
 

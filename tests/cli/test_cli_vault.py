@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -136,6 +137,40 @@ def test_a_changed_passphrase_is_the_one_that_opens(
     assert tagfs("status", "--vault", vault, "--passphrase-file", passphrase).status == 3
     new = ("--passphrase-command", "echo brand new passphrase of mine")
     assert tagfs("status", "--vault", vault, *new).status == 0
+
+
+def test_new_recovery_words_open_the_vault_and_the_old_ones_do_not(
+    tagfs: Tagfs, home: Path, passphrase: Path
+) -> None:
+    common = ("--vault", home / "state", "--passphrase-file", passphrase)
+    made = tagfs("init", *common, "--remote", f"dir://{home}/remote", "--json")
+    old = made.json["recovery_words"]
+    changed = tagfs("passwd", "--new-words", *common, "--json")
+    assert changed.status == 0
+    new = changed.json["recovery_words"]
+    assert len(new) == len(old) == 24
+
+    def with_words(words: list[str]) -> int:
+        told = ("--passphrase-command", f"echo {' '.join(words)}")
+        return tagfs("status", "--vault", home / "state", *told).status
+
+    assert with_words(new) == 0
+    assert with_words(old) == 3
+    assert tagfs("status", *common).status == 0
+    shown = tagfs("passwd", "--new-words", *common)
+    assert "Write them down now" in shown.out
+    again = re.findall(r"\d+ ([a-z]+)", shown.out)
+    assert with_words(again) == 0
+    assert with_words(new) == 3
+
+
+def test_words_and_passphrase_are_not_changed_by_one_command(
+    tagfs: Tagfs, vault: Path, passphrase: Path
+) -> None:
+    common = ("--vault", vault, "--passphrase-file", passphrase)
+    both = tagfs("passwd", "--new-words", *common, "--new-passphrase-command", "echo another one")
+    assert both.status == 2
+    assert tagfs("status", *common).status == 0
 
 
 def test_a_wrong_old_passphrase_changes_nothing(

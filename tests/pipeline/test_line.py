@@ -10,6 +10,7 @@ import trio
 import trio.testing
 
 from tagfs.pipeline.line import GENTLE, MINUTE, QUIET, Line
+from tagfs.vault.layout import MAX_STORED
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
@@ -57,6 +58,18 @@ def test_so_many_objects_and_so_many_bytes_are_under_way_at_once(tmp_path: Path)
         road = Road(Line(tmp_path / "paused", objects=4, most=1000))
         assert await road.all([400] * 6) == 3.0
         assert (road.most, road.most_bytes) == (2, 800)
+
+    run(test)
+
+
+def test_four_parts_of_a_large_file_are_under_way_at_once_and_small_objects_beside_them(
+    tmp_path: Path,
+) -> None:
+    async def test() -> None:
+        road = Road(Line(tmp_path / "paused"))
+        assert await road.all([MAX_STORED] * 4 + [1_000_000] * 6) == 1.0
+        assert road.most == 10
+        assert await road.all([MAX_STORED] * 8) == 2.0
 
     run(test)
 

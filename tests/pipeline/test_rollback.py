@@ -11,6 +11,8 @@ from gallery_kit import SECRET, Folder, make, opened
 
 from tagfs.pipeline.opening import join
 from tagfs.remote.url import dir_url
+from tagfs.vault.slots import Words
+from tagfs.vault.words import new_entropy, to_words
 
 
 async def told(g: Folder) -> list[str]:
@@ -57,7 +59,7 @@ def test_an_older_header_is_told_at_opening(tmp_path: Path) -> None:
         first = tmp_path / "remote" / "h" / "00000001"
         older = first.read_bytes()
         async with opened(tmp_path) as g:
-            await g.gallery.vault.change_words()
+            await g.gallery.vault.change_words(Words(to_words(new_entropy())))
             await store(g, "a.txt")
         for path in first.parent.iterdir():
             os.chmod(path, 0o600)

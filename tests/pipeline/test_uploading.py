@@ -160,6 +160,22 @@ def test_several_objects_are_under_way_at_once(tmp_path: Path) -> None:
     trio.run(script)
 
 
+def test_a_large_file_waits_for_no_company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploading, "PAUSE", 3600.0)
+    monkeypatch.setattr(uploading, "PLENTY", 100_000)
+
+    async def script() -> None:
+        await make(tmp_path)
+        async with watched(tmp_path) as (g, _):
+            assert await g.gallery.wait("stored", 60)
+            await g.write("large.bin", bytes(100_000))
+            assert await g.gallery.wait("stored", 60)
+            await g.write("small.bin", b"small")
+            assert not await g.gallery.wait("stored", 1.0)
+
+    trio.run(script)
+
+
 def test_one_object_that_is_refused_holds_up_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,7 @@ from tagfs.vault.memory import Memory
 from tagfs.vault.segments import segment_name
 from tagfs.vault.slots import Passphrase, Words
 from tagfs.vault.vault import Diverged, Vault
+from tagfs.vault.words import new_entropy, to_words
 
 CHEAP = KdfParams(64 * 1024, 3, 1)
 PASSPHRASE = Passphrase("a passphrase")
@@ -208,8 +209,9 @@ async def test_a_new_passphrase_is_a_new_generation_and_the_old_one_goes(
     await Vault.open(store, Words(words), vault.device)
     with pytest.raises(WrongSecret):
         await Vault.open(store, PASSPHRASE, vault.device)
-    new_words = await vault.change_words()
-    await Vault.open(store, Words(new_words), vault.device)
+    new_words = Words(to_words(new_entropy()))
+    await vault.change_words(new_words)
+    await Vault.open(store, new_words, vault.device)
     with pytest.raises(WrongSecret):
         await Vault.open(store, Words(words), vault.device)
 
@@ -241,9 +243,10 @@ async def test_two_devices_that_change_the_header_at_once_both_get_through(
     one, _ = await create(store)
     two = await join(store)
     await one.change_passphrase(Passphrase("from one"), CHEAP)
-    words = await two.change_words()
+    words = Words(to_words(new_entropy()))
+    await two.change_words(words)
     await Vault.open(store, Passphrase("from one"), one.device)
-    await Vault.open(store, Words(words), one.device)
+    await Vault.open(store, words, one.device)
 
 
 @in_trio
