@@ -26,6 +26,7 @@ class Listed:
     name: bytes  # as shown: with a suffix when another entry has the plain name
     kind: int  # FOLDER or FILE
     id: bytes
+    recorded: bytes  # its name as it was written
 
 
 def suffixed(name: bytes, ident: bytes) -> bytes:
@@ -52,7 +53,7 @@ class Folders:
         """Yield what the folder lists, from slot ``start`` on, in the order it was added."""
         for slot, item in self._pages.scan(folder, start):
             kind, ident, name, shown = cbor2.loads(item)
-            yield Listed(slot, shown or name, kind, ident)
+            yield Listed(slot, shown or name, kind, ident, name)
 
     def look_up(self, folder: FolderId, name: bytes) -> tuple[int, bytes] | None:
         """Return (kind, id) of what stands under ``name``, plain or with its suffix."""

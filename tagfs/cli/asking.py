@@ -116,7 +116,9 @@ def _confidence(tag: Json) -> float:
 def verify(request: Request, everything: bool, sample: str | None) -> None:
     """Check the vault: journals entire, objects by presence and size, or by their bytes.
 
-    Status 6 when something is damaged; it is named.
+    Where the provider tells hashes of what it has, as Dropbox does, objects are also compared
+    with the copies on this machine, without being fetched. Status 6 when something is damaged;
+    it is named.
     """
     if everything and sample:
         raise Usage("--all and --sample exclude each other.")
@@ -131,9 +133,10 @@ def verify(request: Request, everything: bool, sample: str | None) -> None:
     if problems:
         raise Integrity("\n".join(["This does not verify:", *problems]))
     waiting = f"; {told['waiting']} contents wait to be stored" if told["waiting"] else ""
+    compared = f"{told['compared']} like the copies here, " if told["compared"] else ""
     request.say(
-        f"{told['objects']} objects are there, {told['opened']} of them read and verified, and "
-        f"{told['segments']} journal segments{waiting}."
+        f"{told['objects']} objects are there, {compared}{told['opened']} of them read and "
+        f"verified, and {told['segments']} journal segments{waiting}."
     )
 
 

@@ -367,7 +367,9 @@ class Gallery:
         self, sample: float | None, progress: Callable[[int, int], None] = lambda done, total: None
     ) -> VerifyReport:
         """Check what is on the remote (pipeline/verifying.py)."""
-        return await verify(self.state, self.vault, self.store, self._local, sample, progress)
+        return await verify(
+            self.state, self.vault, self.store, self._local, self.spool, sample, progress
+        )
 
     async def wait(self, target: str, timeout: float | None = None) -> bool:
         """Return True when everything is ``recognised`` or ``stored``, False on time-out."""

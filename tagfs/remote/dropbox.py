@@ -114,7 +114,11 @@ class DropboxStore(Store):
     async def stat(self, name: str) -> Stat:
         check_name(name)
         found = await self._call(name, lambda: self._look(name))
-        return Stat(int(found.size))
+        return Stat(int(found.size), str(found.content_hash))
+
+    async def hash_of(self, data: Bytes) -> str | None:
+        call = Call(_ANSWER)
+        return await trio.to_thread.run_sync(of_bytes(data).content_hash, call)
 
     async def list(self, prefix: str = "", cursor: str | None = None) -> Page:
         check_prefix(prefix)

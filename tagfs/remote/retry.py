@@ -163,6 +163,9 @@ class RetryStore(Store):
     async def space(self) -> Space | None:
         return await self._again(self._inner.space)
 
+    async def hash_of(self, data: Bytes) -> str | None:
+        return await self._inner.hash_of(data)
+
     def local_path(self, name: str) -> Path | None:
         return self._inner.local_path(name)
 

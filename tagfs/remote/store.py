@@ -50,6 +50,7 @@ class Stat:
     """What a store knows about one object."""
 
     size: int  # bytes
+    hash: str | None = None  # that the provider took of the bytes; compare with `Store.hash_of`
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +176,10 @@ class Store(ABC):
 
     async def space(self) -> Space | None:
         """Return the space at the store, None where it does not tell."""
+        return None
+
+    async def hash_of(self, data: Bytes) -> str | None:
+        """Return the hash that the provider takes of these bytes, None where it takes none."""
         return None
 
     def local_path(self, name: str) -> Path | None:

@@ -42,8 +42,7 @@ class Everything(Fixed):
         for item in self._state.folders.listing(UNFILED, max(0, start - UNFILED_COOKIES)):
             file = self._state.file(FileId(item.id))
             if file is not None and not self._stands_for_photo(file):
-                entry = self._state.folders.entry_name(UNFILED, item.name, file.id)
-                name = self._label(file, entry)
+                name = self._label(file, item.recorded)
                 yield Line(UNFILED_COOKIES + item.slot + 1, name, FileNode(file.id))
 
     def _label(self, file: FileRecord, entry: bytes) -> bytes:

@@ -265,8 +265,7 @@ class Moves:
                 if item.kind == FOLDER:
                     folders.append(FolderId(item.id))
                 else:
-                    recorded = self._state.folders.entry_name(at, item.name, item.id)
-                    places.setdefault(FileId(item.id), []).append((at, recorded))
+                    places.setdefault(FileId(item.id), []).append((at, item.recorded))
         ops: list[Op] = []
         for file, found in places.items():
             ops += acts.delete_entries(self._record(file), found, self._now_ms(), self._keeps)

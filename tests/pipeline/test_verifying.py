@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
 import trio
-from gallery_kit import make, opened
+from gallery_kit import QUICK, SECRET, Folder, make, opened
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "remote"))
+import dropbox_server
 
 from tagfs.pipeline import uploading
+from tagfs.pipeline.gallery import Gallery
+from tagfs.pipeline.opening import create, open_gallery
 from tagfs.pipeline.verifying import VerifyReport
 from tagfs.vault.layout import segment_path
 from tagfs.vault.segments import segment_name
@@ -96,3 +105,56 @@ def test_without_a_header_journals_and_objects_are_looked_at_all_the_same(
     (problem,) = report.problems
     assert "h/0000000" in problem
     assert (report.opened, report.segments) == (whole.opened, whole.segments)
+
+
+Open = Callable[[], AbstractAsyncContextManager[Gallery]]
+
+
+async def in_dropbox(state: Path, account: dropbox_server.Account) -> Open:
+    """Make a gallery in a Dropbox; return what opens it."""
+
+    def remote(url: str, new: bool) -> dropbox_server.DropboxStore:
+        return dropbox_server.opened(account)
+
+    await create(state, "dropbox:///gallery", SECRET, QUICK, open_remote=remote)
+    return lambda: open_gallery(state, SECRET, open_remote=remote)
+
+
+def other_byte(data: bytes) -> bytes:
+    return data[:100] + bytes([data[100] ^ 1]) + data[101:]
+
+
+def test_the_providers_hashes_are_held_against_the_copies_here_and_nothing_is_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploading, "PAUSE", 0.0)
+    account = dropbox_server.loopback().account()
+
+    def objects() -> list[str]:
+        return sorted(path for path in account.nodes if "/o/" in path and account.nodes[path].data)
+
+    async def script() -> None:
+        gallery_opened = await in_dropbox(tmp_path / "state", account)
+        async with gallery_opened() as gallery:
+            for name in "abc":
+                await Folder(gallery).write(name, os.urandom(200_000))
+            assert await gallery.wait("stored", 60)
+            report = await gallery.verify(None)
+            assert (report.problems, report.compared, report.objects) == ([], 3, 3)
+            damaged, here = objects()[:2]
+            data = account.nodes.pop(damaged).data
+            assert data is not None
+            account.write(damaged, other_byte(data), strict=True)
+            copies = sorted(p for p in (tmp_path / "state" / "cache").rglob("*") if p.is_file())
+            copy = next(p for p in copies if p.name in here)
+            copy.chmod(0o600)
+            copy.write_bytes(other_byte(copy.read_bytes()))
+            report = await gallery.verify(None)
+            on_the_remote, on_this_machine = sorted(report.problems)
+            assert "has other bytes on the remote than on this machine" in on_the_remote
+            assert damaged.rpartition("/o/")[2] in on_the_remote
+            assert "on this machine is damaged" in on_this_machine
+            assert here.rpartition("/o/")[2] in on_this_machine
+            assert report.opened == 0
+
+    trio.run(script)

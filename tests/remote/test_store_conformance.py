@@ -198,6 +198,18 @@ def test_a_file_is_put_like_bytes(on_store: Check, tmp_path: Path) -> None:
     on_store(test)
 
 
+def test_a_hash_that_is_told_is_that_of_the_bytes(on_store: Check) -> None:
+    async def test(store: Store) -> None:
+        data = os.urandom(5_000_000)  # more than Dropbox takes one hash of
+        await store.put("o/a", data)
+        told = (await store.stat("o/a")).hash
+        assert told == await store.hash_of(data) == await store.hash_of(memoryview(data))
+        assert told is None or told != await store.hash_of(data[:-1] + bytes(1))
+        assert (told is None) == (store.kind != "dropbox")
+
+    on_store(test)
+
+
 def test_what_is_not_there_is_said_so(on_store: Check) -> None:
     async def test(store: Store) -> None:
         for _ in range(2):

@@ -608,3 +608,24 @@ def test_an_edit_that_was_looked_at_is_not_found_again_when_the_file_is_emptied(
             g.ino("tags/best/a.png")
 
     run(tmp_path, script)
+
+
+def test_a_file_that_is_called_like_itself_with_its_suffix_has_one_line_for_each_of_its_names(
+    tmp_path: Path,
+) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("d")
+        await g.write("d/a.png", picture(200))
+        await g.write("all/a.png", picture(200))
+        await g.gallery.wait("recognised", 30)
+        (twin,) = [name for name in g.names("all") if name != "a.png"]
+        g.ln(f"all/{twin}", "all/b.png")
+        g.mv("all/b.png", f"all/{twin}")
+        before = g.names("all")
+        assert len(before) == len(set(before)) == 3
+        g.mkdir("tags/best")
+        g.mv("all/a.png", "tags/best/c.png")
+        g.mv("tags/best/c.png", "tags/best/a.png")
+        assert g.names("all") == before
+
+    run(tmp_path, script)
