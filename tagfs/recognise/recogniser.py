@@ -134,6 +134,14 @@ class _Worker:
         return data
 
 
+async def material(read: Read, size: int, media_type: str) -> tuple[int, int] | None:
+    """Return (offset, length) of what a worker is sent of a file, None when that is nothing.
+
+    Raises what ``read`` raises.
+    """
+    return (0, size) if media_type in DECODABLE else None
+
+
 class Recogniser:
     """Looks at pictures with one pack. Make it with ``recogniser``."""
 
@@ -152,14 +160,21 @@ class Recogniser:
         Raises what ``read`` raises, and PackMissing when no worker starts any more: the photo
         is not to blame then.
         """
-        if media_type not in DECODABLE:
+        sent = await material(read, size, media_type)
+        if sent is None:
             return self._unreadable(media_type, f"{media_type} is a form that is not decoded")
-        if size > MAX_PICTURE:
+        start, length = sent
+        if length > MAX_PICTURE:
             return self._unreadable(media_type, "larger than 256 MiB")
+
+        async def read_sent(offset: int, size: int) -> bytes | bytearray | memoryview:
+            return await read(start + offset, size)
+
         async with self._slots:
             for _ in range(2):
                 try:
-                    return self._analysis(media_type, await self._once(read, size, media_type))
+                    result = await self._once(read_sent, length, media_type)
+                    return self._analysis(media_type, result)
                 except _Failed:
                     continue
         return self._unreadable(media_type, "it made the decoder fail")
