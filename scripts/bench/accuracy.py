@@ -5,7 +5,8 @@
 Every file goes through what the recogniser hands to a worker, and through the worker's own code;
 only the network is left out, which says nothing of dates. An XMP sidecar, which a gallery keeps
 as a file and does not read, goes to the reader of XMP packets, and is counted apart. One JSON
-line a kind of fact, one a difference, and ``all`` at the end.
+line a kind of fact, one for ``the four`` (date, position, orientation, camera) and one for ``all``
+together, then one a difference.
 
 Stated is what ``expected.json`` holds. Equal are
 
@@ -48,6 +49,7 @@ from tagfs.recognise.worker import answer
 
 NOW = datetime(2026, 11, 25)
 KINDS = ("date", "zone", "position", "altitude", "orientation", "rotation", "camera")
+FOUR = ("date", "position", "orientation", "camera")
 _TURNED = {0: 1, 90: 6, 180: 3, 270: 8}
 
 
@@ -114,8 +116,9 @@ def compare(file: str, told: dict[str, Any], facts: Facts) -> Iterator[Compared]
     turn = told.get("orientation")
     if turn is not None:
         none = turn == 0 and facts.orientation is None
-        same = turn == facts.orientation
-        yield Compared(file, "orientation", turn, facts.orientation, same, none)
+        yield Compared(
+            file, "orientation", turn, facts.orientation, turn == facts.orientation, none
+        )
     elif str(told["mime"]).startswith("video/") and told.get("rotation") in _TURNED:
         turn = _TURNED[told["rotation"]]
         yield Compared(file, "rotation", turn, facts.orientation, turn == facts.orientation, False)
@@ -166,6 +169,7 @@ def formats(folder: Path) -> None:
         for kind in KINDS:
             if chosen := [c for c in group if c.kind == kind]:
                 print(json.dumps(report(kind, of, chosen)))
+        print(json.dumps(report("the four", of, [c for c in group if c.kind in FOUR])))
         print(json.dumps(report("all", of, group)))
     for c in found:
         if not c.equal:

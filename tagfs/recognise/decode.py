@@ -12,9 +12,10 @@ import warnings
 from dataclasses import dataclass
 from typing import Final
 
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, ImageCms, IptcImagePlugin, UnidentifiedImageError
 
 from tagfs.errors import TagfsError
+from tagfs.recognise.facts import Iptc
 from tagfs.recognise.sniff import DECODABLE
 
 MAX_DECODED: Final = 400 * 1024 * 1024
@@ -67,6 +68,7 @@ class Decoded:
     orientation: int | None  # EXIF 1..8 as stored, None when absent
     exif: Image.Exif
     xmp: bytes
+    iptc: Iptc
 
 
 def prepare() -> None:
@@ -206,6 +208,14 @@ def read_xmp(image: Image.Image) -> bytes:
     return packet[: 256 * 1024] if isinstance(packet, bytes) else b""
 
 
+def read_iptc_block(image: Image.Image) -> Iptc:
+    """Return the fields of the IPTC block, empty where there is none that can be read."""
+    try:
+        return IptcImagePlugin.getiptcinfo(image) or {}  # type: ignore[arg-type]
+    except Exception:  # Pillow raises many kinds on broken blocks
+        return {}
+
+
 def decode(data: bytes, media_type: str) -> Decoded:
     """Return the first frame upright, in RGB, reduced to about ``WORKING_SIDE``.
 
@@ -225,7 +235,7 @@ def decode(data: bytes, media_type: str) -> Decoded:
         if image.width * image.height * _BYTES.get(image.mode, 4) > MAX_DECODED:
             raise Undecodable(f"{size[0]} x {size[1]} pixels are more than allowed")
         image.load()
-        xmp = read_xmp(image)
+        xmp, iptc = read_xmp(image), read_iptc_block(image)
         profile = image.info.get("icc_profile") or b""
         colours = _to_srgb(_reduce(image), profile if isinstance(profile, bytes) else b"")
         working = _reduce(_to_rgb(colours))  # again, for modes that reduce only as RGB
@@ -236,7 +246,7 @@ def decode(data: bytes, media_type: str) -> Decoded:
     except Exception as error:  # decoders raise whatever a broken file makes them raise
         raise Undecodable(_reason(error, media_type)) from error
     width, height = size[::-1] if upright is not None and turn in (5, 6, 7, 8) else size
-    return Decoded(working, width, height, turn, exif, xmp)
+    return Decoded(working, width, height, turn, exif, xmp, iptc)
 
 
 def thumbnail(image: Image.Image) -> bytes:

@@ -1,7 +1,7 @@
 """What a picture's own metadata says: date, offset, camera, place; runs in the worker.
 
-EXIF 2.32 first, XMP where EXIF is silent. Nothing is believed that cannot be: dates before the
-first photograph (1826) or after tomorrow, places off the globe or at exactly 0, 0.
+EXIF 2.32 first, XMP and IPTC where EXIF is silent. Nothing is believed that cannot be: dates before
+the first photograph (1826) or after tomorrow, places off the globe or at exactly 0, 0.
 """
 
 from __future__ import annotations
@@ -14,20 +14,18 @@ from typing import Any
 from PIL import Image
 
 from tagfs.model import Facts, Place
+from tagfs.recognise.xmp import Packet
+
+Iptc = Mapping[tuple[int, int], bytes | list[bytes]]
+_NO_IPTC: Iptc = {}
 
 _MAKE, _MODEL, _EXIF, _GPS = 0x010F, 0x0110, 0x8769, 0x8825
 _DATES = ((0x9003, 0x9011), (0x9004, 0x9012))  # taken, digitised: date, its offset
 _FIRST_PHOTO = datetime(1826, 1, 1)
 _DATE = re.compile(r"(\d{4})[:\-/. ](\d{1,2})[:\-/. ](\d{1,2})[T ](\d{1,2}):(\d{2})(?::(\d{2}))?")
 _OFFSET = re.compile(r"([+-]\d{2}):?(\d{2})$")
-_ISO_DATE = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2})?)(?:\.\d+)?(Z|[+-]\d{2}:\d{2})?")
-_XMP_DATES = (
-    "exif:DateTimeOriginal",
-    "photoshop:DateCreated",
-    "xmp:CreateDate",
-    "xap:CreateDate",  # the same, as written before 2005
-)
-_XMP_ANGLE = re.compile(r"(\d{1,3}),(\d{1,2}(?:\.\d+)?)(?:,(\d{1,2}(?:\.\d+)?))?([NSEW])$")
+_ISO_DATE = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2})?)(?:\.\d+)?(Z|[+-]\d{2}:?\d{2})?")
+_IPTC_TIME = re.compile(r"(\d{2})(\d{2})(\d{2})([+-]\d{4})?$")
 
 
 def _directory(exif: Image.Exif, number: int) -> Mapping[int, Any]:
@@ -37,7 +35,7 @@ def _directory(exif: Image.Exif, number: int) -> Mapping[int, Any]:
         return {}
 
 
-def _text(value: object) -> str:
+def plain_text(value: object) -> str:
     """Return a text field up to its first NUL, at most 100 characters, printable."""
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
@@ -47,7 +45,8 @@ def _text(value: object) -> str:
     return " ".join(printable.split())
 
 
-def _believable(parts: tuple[int, ...], now: datetime) -> str | None:
+def believable(parts: tuple[int, ...], now: datetime) -> str | None:
+    """Return year, month, day, hour, minute, second as a date; None for one that cannot be."""
     try:
         date = datetime(*parts)  # type: ignore[arg-type]
     except ValueError:
@@ -60,7 +59,7 @@ def _believable(parts: tuple[int, ...], now: datetime) -> str | None:
 def read_date(text: str, now: datetime) -> str | None:
     """Return an EXIF date as "YYYY-MM-DDTHH:MM:SS"; None when it is no believable date."""
     match = _DATE.match(text)
-    return _believable(tuple(int(n or 0) for n in match.groups()), now) if match else None
+    return believable(tuple(int(n or 0) for n in match.groups()), now) if match else None
 
 
 def read_offset(text: str) -> str | None:
@@ -84,10 +83,10 @@ def camera(make: str, model: str) -> str | None:
 def _degrees(value: object, ref: object, positive: str, negative: str) -> float | None:
     """Return an angle of three rationals (or of a text "d, m, s") as signed degrees."""
     if isinstance(value, (str, bytes)):
-        value = re.split(r"[,\s]+", _text(value).strip(", "))
+        value = re.split(r"[,\s]+", plain_text(value).strip(", "))
         if len(value) == 6:  # decimal commas: "52,00000,50,00000,34,01180"
             value = [f"{value[i]}.{value[i + 1]}" for i in (0, 2, 4)]
-    letter = _text(ref)[:1].upper()
+    letter = plain_text(ref)[:1].upper()
     if not isinstance(value, (tuple, list)) or not 1 <= len(value) <= 3:
         return None
     if letter not in (positive, negative):
@@ -100,7 +99,10 @@ def _degrees(value: object, ref: object, positive: str, negative: str) -> float 
     return -angle if letter == negative else angle
 
 
-def _place(latitude: float | None, longitude: float | None, altitude: float | None) -> Place | None:
+def place_of(
+    latitude: float | None, longitude: float | None, altitude: float | None
+) -> Place | None:
+    """Return a place of degrees and metres; None where it is incomplete, off the globe or 0, 0."""
     if latitude is None or longitude is None:
         return None
     if not (abs(latitude) <= 90 and abs(longitude) <= 180):  # also false for NaN
@@ -123,48 +125,65 @@ def read_place(gps: Mapping[int, Any]) -> Place | None:
                 altitude = -altitude
     except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         altitude = None
-    return _place(
+    return place_of(
         _degrees(gps.get(2), gps.get(1), "N", "S"),
         _degrees(gps.get(4), gps.get(3), "E", "W"),
         altitude,
     )
 
 
-class _Xmp:
-    """Simple properties of an XMP packet, as attribute or element; no XML parser is trusted."""
-
-    def __init__(self, packet: bytes) -> None:
-        self._text = packet.decode("utf-8", "replace")
-
-    def get(self, name: str) -> str:
-        match = re.search(rf"{re.escape(name)}(?:=[\"']|>\s*)([^<\"']{{1,100}})", self._text)
-        return match[1].strip() if match else ""
-
-    def date(self, now: datetime) -> tuple[str | None, str | None]:
-        for name in _XMP_DATES:
-            match = _ISO_DATE.match(self.get(name))
-            if match and (date := read_date(match[1], now)):
-                return date, read_offset(match[2]) if match[2] else None
+def read_iptc(iptc: Iptc, now: datetime) -> tuple[str | None, str | None]:
+    """Return date and offset of an IPTC block (IIM 4.2, 2:55 and 2:60); midnight without a time."""
+    date, time = (plain_text(_first(iptc.get((2, field)))) for field in (55, 60))
+    if not re.fullmatch(r"\d{8}", date):
         return None, None
+    day = (int(date[:4]), int(date[4:6]), int(date[6:]))
+    match = _IPTC_TIME.match(time)
+    if match is None:
+        return believable(day, now), None
+    told = believable((*day, *map(int, match.groups()[:3])), now)
+    return told, read_offset(match[4]) if told and match[4] else None
 
-    def place(self) -> Place | None:
-        if "Iptc4xmpExt:Location" in self._text:
-            return None  # places that are shown, not where the camera stood
-        angles = []
-        for name in ("exif:GPSLatitude", "exif:GPSLongitude"):
-            match = _XMP_ANGLE.match(self.get(name))
-            if not match:
-                return None
-            parts = [float(p) for p in match.groups()[:3] if p]
-            angle = sum(part / 60**i for i, part in enumerate(parts))
-            angles.append(-angle if match[4] in "SW" else angle)
-        return _place(angles[0], angles[1], None)
+
+def _first(value: object) -> object:
+    """Return the first of a field that stands more than once."""
+    return value[0] if isinstance(value, list) and value else value
+
+
+def _date(
+    exif: Image.Exif, details: Mapping[int, Any], packet: Packet, iptc: Iptc, now: datetime
+) -> tuple[str | None, str | None]:
+    """Return date and offset of the capture.
+
+    EXIF before all others; what XMP took over from EXIF; the IPTC block, where it knows the time;
+    the younger dates of XMP; the day that IPTC states.
+    """
+    for tag, offset_tag in _DATES:
+        source = details if tag in details else exif  # some cameras write to the main directory
+        if date := read_date(plain_text(source.get(tag)), now):
+            return date, read_offset(plain_text(details.get(offset_tag)))
+    block = read_iptc(iptc, now)
+    timed = block if (2, 60) in iptc else (None, None)
+    younger = [read_iso_date(text, now) for text in packet.dates()]
+    for told in (read_iso_date(packet.taken(), now), timed, *younger):
+        if told[0]:
+            return told
+    return block
+
+
+def read_iso_date(text: str, now: datetime) -> tuple[str | None, str | None]:
+    """Return date and offset of an ISO 8601 text with a time, as XMP and QuickTime have them."""
+    match = _ISO_DATE.match(text)
+    if not match or not (date := read_date(match[1], now)):
+        return None, None
+    return date, read_offset(match[2]) if match[2] else None
 
 
 def read_facts(
     exif: Image.Exif,
     xmp: bytes,
     *,
+    iptc: Iptc = _NO_IPTC,
     size: tuple[int, int] | None,
     orientation: int | None,
     now: datetime,
@@ -174,26 +193,25 @@ def read_facts(
     Args:
         exif: as Pillow read it.
         xmp: the packet, empty when there is none.
+        iptc: fields of the IPTC block by record and number.
         size: pixels of the upright picture, None when it was not decoded.
         orientation: EXIF 1..8.
         now: local time, for refusing dates to come.
     """
-    details, gps, packet = _directory(exif, _EXIF), _directory(exif, _GPS), _Xmp(xmp)
-    date, offset = None, None
-    for tag, offset_tag in _DATES:
-        source = details if tag in details else exif  # some cameras write to the main directory
-        if date := read_date(_text(source.get(tag)), now):
-            offset = read_offset(_text(details.get(offset_tag)))
-            break
-    if date is None:
-        date, offset = packet.date(now)
+    details, gps, packet = _directory(exif, _EXIF), _directory(exif, _GPS), Packet(xmp)
+    date, offset = _date(exif, details, packet, iptc, now)
+    named = (
+        (exif.get(_MAKE), exif.get(_MODEL)),
+        (details.get(_MAKE), details.get(_MODEL)),  # some programs write them one level too low
+        packet.camera(),
+    )
+    cameras = (camera(plain_text(make), plain_text(model)) for make, model in named)
     return Facts(
         width=size[0] if size else None,
         height=size[1] if size else None,
-        orientation=orientation,
+        orientation=orientation or packet.orientation(),
         date=date,
         offset=offset,
-        camera=camera(_text(exif.get(_MAKE)), _text(exif.get(_MODEL)))
-        or camera(packet.get("tiff:Make"), packet.get("tiff:Model")),
-        place=read_place(gps) or packet.place(),
+        camera=next(filter(None, cameras), None),
+        place=read_place(gps) or place_of(*packet.position()),
     )

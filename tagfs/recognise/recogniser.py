@@ -15,6 +15,7 @@ import trio
 from tagfs.errors import Integrity
 from tagfs.model import Analysis, Facts
 from tagfs.recognise import packs
+from tagfs.recognise.boxes import HEADER, MAX_BOXES, box_at
 from tagfs.recognise.messages import (
     MAX_PICTURE,
     Result,
@@ -23,7 +24,7 @@ from tagfs.recognise.messages import (
     request_head,
 )
 from tagfs.recognise.packs import PackMissing
-from tagfs.recognise.sniff import DECODABLE
+from tagfs.recognise.sniff import DECODABLE, MOVIES, TELLING
 
 Read = Callable[[int, int], Awaitable[bytes | bytearray | memoryview]]
 
@@ -34,6 +35,8 @@ PHOTO_SECONDS = 30.0
 PHOTOS_EACH = 500
 """After so many a worker is replaced: whatever decoders leak stays bounded."""
 STEP = 1024 * 1024
+MAX_MOVIE = 32 * 1024 * 1024
+"""Bytes of the description of a movie: the tables of ten hours of film have 10 MiB."""
 
 
 class _Failed(Exception):
@@ -137,9 +140,22 @@ class _Worker:
 async def material(read: Read, size: int, media_type: str) -> tuple[int, int] | None:
     """Return (offset, length) of what a worker is sent of a file, None when that is nothing.
 
+    All of a picture; of a movie the box that describes it, which may lie behind hours of film.
     Raises what ``read`` raises.
     """
-    return (0, size) if media_type in DECODABLE else None
+    if media_type not in MOVIES:
+        return (0, size) if media_type in DECODABLE | TELLING else None
+    at = 0
+    for _ in range(MAX_BOXES):
+        if at >= size:
+            break
+        box = box_at(bytes(await read(at, min(HEADER, size - at))), at, size)
+        if box is None:
+            break
+        if box.kind == b"moov":
+            return (at, box.end - at) if box.end - at <= MAX_MOVIE else None
+        at = box.end
+    return None
 
 
 class Recogniser:

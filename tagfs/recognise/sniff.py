@@ -86,6 +86,30 @@ DECODABLE = frozenset(
 )
 """What the worker decodes; other pictures are kept, backed up and listed as unreadable."""
 
+MOVIES = frozenset({"video/mp4", "video/quicktime", "video/3gpp", "video/3gpp2"})
+"""Made of boxes whose description the worker reads; their frames are not looked at."""
+TELLING = frozenset(
+    {
+        "image/x-adobe-dng",
+        "image/x-canon-cr2",
+        "image/x-canon-cr3",
+        "image/x-epson-erf",
+        "image/x-fujifilm-raf",
+        "image/x-hasselblad-3fr",
+        "image/x-kodak-kdc",
+        "image/x-minolta-mrw",
+        "image/x-nikon-nef",
+        "image/x-olympus-orf",
+        "image/x-panasonic-rw2",
+        "image/x-pentax-pef",
+        "image/x-phaseone-iiq",
+        "image/x-samsung-srw",
+        "image/x-sony-arw",
+        "image/vnd.adobe.photoshop",
+    }
+)
+"""Pictures whose metadata the worker reads without showing them: camera raw forms, and one more."""
+
 
 def is_photo(media_type: str) -> bool:
     """Say whether the type is a picture, decodable or not."""

@@ -13,7 +13,6 @@ import os
 os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")  # before numpy is loaded
 
 import sys
-from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -21,7 +20,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tagfs.errors import TagfsError
-from tagfs.model import Facts
 from tagfs.recognise import packs, sandbox, taxonomy
 from tagfs.recognise.decode import Undecodable, as_png, decode, prepare, thumbnail
 from tagfs.recognise.facts import read_facts
@@ -29,6 +27,7 @@ from tagfs.recognise.interpreter import Network
 from tagfs.recognise.messages import Request, Result, read_request, write_result
 from tagfs.recognise.phash import perceptual_hash
 from tagfs.recognise.scoring import Scorer
+from tagfs.recognise.telling import shown, told
 
 NICE = 10
 SHARE = 0.875
@@ -101,24 +100,12 @@ def answer(eyes: Eyes, request: Request) -> Result:
     try:
         picture = decode(request.data, request.media_type)
     except Undecodable as e:
-        return Result(unreadable=str(e))
+        return Result(facts=told(request.data, request.media_type, now), unreadable=str(e))
     if request.side:
         return Result(thumbnail=as_png(picture.image, request.side))
-    size = (picture.width, picture.height)
-    said = _facts(picture.exif, picture.xmp, size, picture.orientation, now)
-    facts = replace(said, phash=perceptual_hash(picture.image))
+    facts = shown(picture, request.data, request.media_type, now)
     seen = eyes.look(picture.image)
     return Result(seen.tags, seen.scores, seen.embedding, seen.thumbnail, facts, None)
-
-
-def _facts(
-    exif: Image.Exif, xmp: bytes, size: tuple[int, int], orientation: int | None, now: datetime
-) -> Facts:
-    """Read what the file says; a file that makes the reader fail says nothing."""
-    try:
-        return read_facts(exif, xmp, size=size, orientation=orientation, now=now)
-    except Exception:  # EXIF is whatever somebody wrote, and every form of it may be broken
-        return Facts(width=size[0], height=size[1], orientation=orientation)
 
 
 def main(arguments: list[str]) -> int:

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tagfs.model import Facts, Place
-from tagfs.recognise.facts import camera, read_date, read_facts, read_offset, read_place
+from tagfs.recognise.facts import (
+    camera,
+    read_date,
+    read_facts,
+    read_iptc,
+    read_offset,
+    read_place,
+)
 
 NOW = datetime(2026, 11, 24, 12, 0, 0)
 
@@ -120,6 +127,72 @@ def test_xmp_tells_what_exif_does_not() -> None:
 def test_a_place_that_is_shown_is_not_where_the_camera_stood() -> None:
     xmp = b"<Iptc4xmpExt:LocationShown exif:GPSLatitude='48,8.5N' exif:GPSLongitude='16,2.0E'>"
     assert facts(Image.Exif(), xmp).place is None
+
+
+@pytest.mark.parametrize(
+    ("latitude", "longitude", "more", "place"),
+    [
+        ("52.5", "13.25", "", Place(52.5, 13.25)),
+        ("-52.5", "-13.25", "", Place(-52.5, -13.25)),
+        ("47.5", "122.25", "exif:GPSLatitudeRef>S<exif:GPSLongitudeRef>W<", Place(-47.5, -122.25)),
+        ("47.5", "1.5", "exif:GPSLatitudeRef='E'", None),
+        ("1,30N", "1,30W", "exif:GPSAltitude='1489/10'", Place(1.5, -1.5, 148.9)),
+        ("1,30N", "1,30W", "exif:GPSAltitude='3' exif:GPSAltitudeRef='1'", Place(1.5, -1.5, -3.0)),
+        ("1,30N", "1,30W", "exif:GPSAltitude='3/0'", Place(1.5, -1.5)),
+        ("0,0N", "0,0E", "", None),
+        ("213.64", "103.48", "", None),
+    ],
+)
+def test_positions_of_xmp(latitude: str, longitude: str, more: str, place: Place | None) -> None:
+    xmp = f"exif:GPSLatitude='{latitude}' exif:GPSLongitude='{longitude}' {more}"
+    assert facts(Image.Exif(), xmp.encode()).place == place
+
+
+@pytest.mark.parametrize(("text", "turn"), [("6", 6), ("0", None), ("9", None), ("66", None)])
+def test_a_sidecar_says_which_way_up(text: str, turn: int | None) -> None:
+    assert facts(Image.Exif(), f"<tiff:Orientation>{text}<".encode()).orientation == turn
+
+
+@pytest.mark.parametrize(
+    ("day", "time", "date", "offset"),
+    [
+        (b"20061029", b"062751-0500", "2006-10-29T06:27:51", "-05:00"),
+        (b"20061029", b"062751", "2006-10-29T06:27:51", None),
+        (b"20040226", None, "2004-02-26T00:00:00", None),
+        (b"20061029", b"noon", "2006-10-29T00:00:00", None),
+        (b"00000000", b"062751-0500", None, None),
+        (b"18251231", None, None, None),
+        (b"20300101", None, None, None),
+        (b"today", b"062751", None, None),
+    ],
+)
+def test_dates_of_an_iptc_block(
+    day: bytes, time: bytes | None, date: str | None, offset: str | None
+) -> None:
+    block = {(2, 55): day} | ({(2, 60): time} if time else {})
+    assert read_iptc(block, NOW) == (date, offset)
+
+
+def test_exif_is_believed_before_xmp_and_xmp_before_the_mere_day_of_iptc() -> None:
+    def date(exif: Image.Exif, xmp: bytes, iptc: dict[tuple[int, int], bytes]) -> str | None:
+        found = read_facts(exif, xmp, iptc=iptc, size=None, orientation=None, now=NOW)
+        return found.date and found.date[:4]
+
+    exif = written(details={0x9003: "2001:01:02 03:04:05"})
+    taken = b"exif:DateTimeOriginal='2002-01-02T03:04:05'"
+    made = b"xmp:CreateDate='2004-01-02T03:04:05'"
+    day = {(2, 55): b"20030102"}
+    timed = {**day, (2, 60): b"030405"}
+    assert date(exif, taken + made, timed) == "2001"
+    assert date(Image.Exif(), taken + made, timed) == "2002"
+    assert date(Image.Exif(), made, timed) == "2003"
+    assert date(Image.Exif(), made, day) == "2004"
+    assert date(Image.Exif(), b"", day) == "2003"
+
+
+def test_a_camera_written_one_level_too_low_is_found() -> None:
+    exif = written(details={0x010F: "HTC", 0x0110: "HTC One_M8"})
+    assert facts(exif).camera == "HTC One_M8"
 
 
 GOOD = {1: "N", 2: (50.0, 26.0, 23.1), 3: "E", 4: (30.0, 30.0, 7.4)}
