@@ -16,6 +16,9 @@ from tagfs.recognise.taxonomy import ConceptGraph
 GRAIN = 1 / 65535
 """Kept scores are so coarse: one within it of its threshold may have been on either side."""
 
+READERS = 2
+"""Which readers of metadata look at what is not decoded; a higher number reads more of it."""
+
 
 class Rescores(Protocol):
     """Makes tags of kept scores, or what stands in its place."""
@@ -80,8 +83,8 @@ def todays() -> Rescorer:
 
 
 def decoders() -> str:
-    """Return which decoders look at pictures: what one cannot read, another version may."""
-    versions = []
+    """Return which decoders and readers look at files: what one cannot read, another may."""
+    versions = [f"readers {READERS}"]
     for name in ("pillow", "pillow-heif"):
         try:
             versions.append(f"{name} {importlib.metadata.version(name)}")

@@ -67,3 +67,4 @@ def test_a_concept_that_the_graph_has_no_longer_is_left_out() -> None:
 
 def test_decoders_are_named_with_their_versions() -> None:
     assert "pillow 1" in decoders()
+    assert decoders().startswith("readers 2, ")  # since raw files and videos tell facts
