@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import errno
+import sys
 from pathlib import Path
 
 import pytest
 import trio
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "pipeline"))
+from colours import ByColour, Read
+from gallery_kit import make
 from view_kit import JUNE, MAY, SECRET, Folder, opened, photo, refused, removed, run
 
 from tagfs.catalog.view_names import Shown
+from tagfs.model import Analysis, Facts
 from tagfs.pipeline.opening import join
 from tagfs.remote.url import dir_url
 
@@ -29,6 +35,27 @@ def test_photos_stand_in_the_day_they_were_taken(tmp_path: Path) -> None:
         assert g.ino("dates/2019/05/12/one.jpg") == g.ino("a/one.jpg")
 
     run(tmp_path, script)
+
+
+class NotShown(ByColour):
+    """Decodes nothing, and reads the date all the same: a video, a raw file."""
+
+    async def recognise(self, read: Read, size: int, media_type: str) -> Analysis:
+        facts = Facts(date="2021-07-08T09:10:11", offset="+00:00")
+        return Analysis(self.pack, media_type, (), (), facts, b"", b"", "MP4 is not decoded")
+
+
+def test_a_video_stands_in_its_day_and_among_what_could_not_be_decoded(tmp_path: Path) -> None:
+    async def main() -> None:
+        await make(tmp_path)
+        async with opened(tmp_path, recogniser=NotShown()) as g:
+            g.mkdir("a")
+            await g.write("a/film.mp4", b"\0\0\0\x0cftypmp42" + bytes(100))
+            assert await g.gallery.wait("recognised", 20)
+            assert g.names("dates/2021/07/08") == ["film.mp4"]
+            assert g.names("review/unreadable") == ["film.mp4"]
+
+    trio.run(main)
 
 
 def test_copying_into_a_day_or_year_says_when_it_was_taken(tmp_path: Path) -> None:
