@@ -27,6 +27,8 @@ WORKING_SIDE: Final = 320
 MAX_WORKING: Final = 4096
 """The longer side of what ``decode`` returns, at most."""
 THUMBNAIL_SIDE: Final = 256
+MAX_XMP: Final = 256 * 1024
+"""Bytes of an XMP packet that are looked at."""
 
 _FORMATS: Final = {
     "image/jpeg": ("JPEG",),  # a stereo pair (MPO), too
@@ -199,13 +201,13 @@ def read_exif(image: Image.Image) -> Image.Exif:
 
 
 def read_xmp(image: Image.Image) -> bytes:
-    """Return the XMP packet, at most 256 KiB of it; empty where there is none."""
+    """Return the XMP packet, at most ``MAX_XMP`` of it; empty where there is none."""
     packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
     if not packet and image.format == "TIFF":
         packet = getattr(image, "tag_v2", {}).get(700, b"")
     if isinstance(packet, str):
         packet = packet.encode("utf-8", "replace")
-    return packet[: 256 * 1024] if isinstance(packet, bytes) else b""
+    return packet[:MAX_XMP] if isinstance(packet, bytes) else b""
 
 
 def read_iptc_block(image: Image.Image) -> Iptc:

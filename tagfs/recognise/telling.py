@@ -7,6 +7,7 @@ from datetime import datetime
 
 from tagfs.model import Facts
 from tagfs.recognise.decode import (
+    MAX_XMP,
     Decoded,
     open_picture,
     orientation,
@@ -48,7 +49,7 @@ def told(data: bytes, media_type: str, now: datetime) -> Facts:
             exif, xmp = read_raw(data, media_type) if raw else read_photoshop(data)
             turn = exif.get(_TURN)
             turn = turn if isinstance(turn, int) and 1 <= turn <= 8 else None
-            return read_facts(exif, xmp, size=None, orientation=turn, now=now)
+            return read_facts(exif, xmp[:MAX_XMP], size=None, orientation=turn, now=now)
         if media_type in DECODABLE:
             return _header(data, media_type, now)
     except Exception:  # see above
