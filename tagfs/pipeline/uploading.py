@@ -168,8 +168,14 @@ class Uploader:
                 self._idle.set()
                 await self._wake.wait()
                 self._wake = trio.Event()
-                if self._local.waiting_bytes() < PLENTY:
-                    await trio.sleep(PAUSE)
+                await self._company()
+
+    async def _company(self) -> None:
+        """Wait a moment for more that may go together, until there is plenty."""
+        with trio.move_on_after(PAUSE):
+            while self._local.waiting_bytes() < PLENTY:
+                await self._wake.wait()
+                self._wake = trio.Event()
 
     async def _round(self) -> None:
         """Upload what waits, and publish what is uploaded, at intervals and in the end.

@@ -168,14 +168,19 @@ async def told(tmp: Path, seed: int) -> Story:
     return story
 
 
+KINDS = {"lost", "denied", "cut", "flipped", "another", "empty", "partial", "unanswered"}
+
+
 @pytest.mark.parametrize("block", range(10))
 def test_a_gallery_survives_forty_stories_of_trouble(tmp_path: Path, block: int) -> None:
     met: set[str] = set()
-    for seed in range(4 * block, 4 * block + 4):
-        story = trio.run(told, tmp_path, seed)
+    for number in range(12):
+        if number >= 4 and met >= KINDS:
+            break  # which trouble a call runs into depends on what runs beside it, too
+        story = trio.run(told, tmp_path, 12 * block + number)
         met |= story.remote.met
         assert story.refusals
-    assert met >= {"lost", "denied", "cut", "flipped", "another", "empty", "partial", "unanswered"}
+    assert met >= KINDS
 
 
 @pytest.mark.long
