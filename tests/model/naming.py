@@ -64,7 +64,8 @@ class Naming(Saying):
 
     def come_back(self) -> None:
         """Of two photos that chose one name, because one of them was away while the other did,
-        "the smaller id keeps it": which one, no user can foresee."""
+        "the smaller id keeps it": which one, no user can foresee. When one of them goes again, the
+        other shows the name."""
         live = {f.data for f in self.live()}
         names: dict[str, list[Content]] = {}
         for data, content in self.contents.items():
@@ -75,4 +76,8 @@ class Naming(Saying):
                 for content in contents:
                     content.label, content.asked = None, name
         for data, content in self.contents.items():
+            if data not in live and not content.gone and content.chosen:
+                for other in self.contents.values():
+                    if other.chosen and other.asked == (content.label or content.asked):
+                        other.label = None
             content.gone = data not in live

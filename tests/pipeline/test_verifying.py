@@ -124,6 +124,14 @@ def other_byte(data: bytes) -> bytes:
     return data[:100] + bytes([data[100] ^ 1]) + data[101:]
 
 
+async def settled(cache: Path, path: str) -> Path:
+    """Return this machine's copy of an object, once it lies where it stays."""
+    with trio.fail_after(60):
+        while not (found := [p for p in cache.rglob("*") if p.is_file() and p.name in path]):
+            await trio.sleep(0.05)
+    return found[0]
+
+
 def test_the_providers_hashes_are_held_against_the_copies_here_and_nothing_is_fetched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,8 +153,7 @@ def test_the_providers_hashes_are_held_against_the_copies_here_and_nothing_is_fe
             data = account.nodes.pop(damaged).data
             assert data is not None
             account.write(damaged, other_byte(data), strict=True)
-            copies = sorted(p for p in (tmp_path / "state" / "cache").rglob("*") if p.is_file())
-            copy = next(p for p in copies if p.name in here)
+            copy = await settled(tmp_path / "state" / "cache", here)
             copy.chmod(0o600)
             copy.write_bytes(other_byte(copy.read_bytes()))
             report = await gallery.verify(None)
