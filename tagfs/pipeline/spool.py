@@ -14,6 +14,7 @@ import errno
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from tagfs.errors import FileError, Integrity
@@ -21,6 +22,7 @@ from tagfs.model import ObjectName, Part
 from tagfs.pipeline.copies import CACHE, Copies, folders, name_of, place
 from tagfs.pipeline.disk import REAL, Buffer, Disk, sync_file
 from tagfs.vault.keys import KeyRing
+from tagfs.vault.layout import MAX_STORED
 from tagfs.vault.objects import HEAD, verify_part
 
 RESERVE = 512 * 1024 * 1024
@@ -165,13 +167,15 @@ class Spool:
 
         For close(), not os.close(). It stays good when the object is settled or removed meanwhile.
         """
-        for path in (self.path(name), self.copies.path(name)):
-            try:
-                fd = self.disk.open(path)
-            except FileNotFoundError:
-                continue
+        fd = self._open(name)
+        if fd is not None:
             self.copies.opened(name, fd)
-            return fd
+        return fd
+
+    def _open(self, name: ObjectName) -> int | None:
+        for path in (self.path(name), self.copies.path(name)):
+            with suppress(FileNotFoundError):
+                return self.disk.open(path)
         return None
 
     def close(self, fd: int) -> None:
@@ -188,6 +192,16 @@ class Spool:
             return os.pread(fd, size, offset)
         finally:
             self.close(fd)
+
+    def peek(self, name: ObjectName) -> bytes | None:
+        """Return all of a local object, None when it is not here; that counts as no use of it."""
+        fd = self._open(name)
+        if fd is None:
+            return None
+        try:
+            return os.pread(fd, MAX_STORED, 0)
+        finally:
+            self.disk.close(fd)
 
     def verify(self, part: Part, number: int) -> None:
         """Open every chunk and the trailer of a local object.

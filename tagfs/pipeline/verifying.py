@@ -15,7 +15,7 @@ from tagfs.pipeline.local import LocalContents
 from tagfs.pipeline.rebuilding import remains
 from tagfs.pipeline.spool import Spool
 from tagfs.remote.store import Store
-from tagfs.vault.layout import MAX_STORED, object_path
+from tagfs.vault.layout import object_path
 from tagfs.vault.objects import verify_part
 from tagfs.vault.segments import Head
 from tagfs.vault.vault import Vault
@@ -152,11 +152,11 @@ class _Objects:
     async def _compare(self, number: int, part: Part, told: str) -> str | None:
         """Hold the provider's hash against the copy that is here, if one is."""
         try:
-            data = await trio.to_thread.run_sync(self.spool.pread, part.name, 0, MAX_STORED)
+            data = await trio.to_thread.run_sync(self.spool.peek, part.name)
         except OSError:
-            return None  # not here, or the disk does not give it
-        if len(data) != part.stored:
-            return None  # it is fetched anew when it is read
+            return None  # the disk does not give it
+        if data is None or len(data) != part.stored:
+            return None  # not here, or fetched anew when it is read
         self.report.compared += 1
         if await self.store.hash_of(data) == told:
             return None

@@ -114,7 +114,7 @@ class DropboxStore(Store):
     async def stat(self, name: str) -> Stat:
         check_name(name)
         found = await self._call(name, lambda: self._look(name))
-        return Stat(int(found.size), str(found.content_hash))
+        return Stat(int(found.size), found.content_hash)
 
     async def hash_of(self, data: Bytes) -> str | None:
         call = Call(_ANSWER)

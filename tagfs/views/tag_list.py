@@ -131,7 +131,7 @@ class TagList:
             kept[key] = tag
             came.append(tag)
         # A *yes* that a later *no* above it outweighs is said anew.
-        said = self.own(file).keys() & self.in_force(file)
+        said = self._standing(file)
         ops += acts.say(file, dict.fromkeys(t for t in came if t not in said), Word.YES)
         gone = {
             self._state.photos.canonical(t) for k, t in (before or {}).items() if k not in names

@@ -47,6 +47,19 @@ def test_what_is_missing_cut_or_flipped_does_not_verify(tmp_path):
         spool.pread(part.name, 0, 1)
 
 
+def test_a_peek_at_a_copy_is_no_use_of_it(tmp_path):
+    spool = Spool(tmp_path / "spool", RING)
+    one, two = (sealed(spool, data).parts[0] for data in (b"one", b"two"))
+    assert spool.peek(one.name) == spool.path(one.name).read_bytes()
+    for part in (one, two):
+        spool.settle(part.name)
+    spool.do_later(spool.take_later())
+    assert len(spool.peek(one.name)) == one.stored
+    spool.shrink(two.stored)
+    assert spool.peek(one.name) is None  # the older one, though it was looked at last
+    assert len(spool.peek(two.name)) == two.stored
+
+
 def test_settling_and_removing_wait_until_they_are_carried_out(tmp_path):
     spool = Spool(tmp_path / "spool", RING)
     one, two = sealed(spool, b"one").parts[0], sealed(spool, b"two").parts[0]

@@ -165,3 +165,22 @@ def test_the_providers_hashes_are_held_against_the_copies_here_and_nothing_is_fe
             assert report.opened == 0
 
     trio.run(script)
+
+
+def test_where_the_provider_tells_no_hash_nothing_is_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploading, "PAUSE", 0.0)
+    account = dropbox_server.loopback().account()
+
+    async def script() -> None:
+        gallery_opened = await in_dropbox(tmp_path / "state", account)
+        async with gallery_opened() as gallery:
+            await Folder(gallery).write("a", os.urandom(200_000))
+            assert await gallery.wait("stored", 60)
+            for node in account.nodes.values():
+                node.hash = ""
+            report = await gallery.verify(None)
+            assert (report.problems, report.compared, report.objects) == ([], 0, 1)
+
+    trio.run(script)

@@ -360,6 +360,8 @@ def test_the_tag_list_names_neither_what_a_merged_tag_implies_nor_what_was_outwe
         g.ln("dog.png", "tags/tabby/dog.png")
         assert "dog.png" in g.names("tags/cat")
         assert tags("dog.png") == b"tabby cat"  # its name; "tabby" is another word for it
+        g.tree.marks.set_xattr(g.ino("dog.png"), b"user.xdg.tags", b"tabby cat,cat")
+        assert tags("dog.png") == b"cat,tabby cat"  # said anew, as what is below implies it only
 
     run(tmp_path, script)
 

@@ -42,7 +42,7 @@ class Node:
     id: str
     rev: str
     modified: float
-    hash: str
+    hash: str  # empty: Dropbox says none, which its description allows
 
     def json(self, with_tag: bool = True) -> Json:
         """Return it as ``FileMetadata`` or ``FolderMetadata``."""
@@ -61,9 +61,10 @@ class Node:
                 "server_modified": at,
                 "rev": self.rev,
                 "size": len(self.data),
-                "content_hash": self.hash,
                 "is_downloadable": True,
             }
+            if self.hash:
+                told["content_hash"] = self.hash
         return told
 
 
