@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import trio
 
@@ -34,13 +34,23 @@ RETRY = 2.0
 class Edits:
     """The comparisons that are due, and the task that makes them.
 
-    ``is_unsaved``: whether a file is being written.
+    ``is_unsaved``: whether a file is being written; ``look``: returns when a photo that nothing
+    lists any more was looked at, or cannot be.
     """
 
-    def __init__(self, ledger: Ledger, is_unsaved: Callable[[FileId], bool]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        is_unsaved: Callable[[FileId], bool],
+        look: Callable[[ContentId], Awaitable[None]],
+    ) -> None:
         self._ledger = ledger
         self._state: State = ledger.state
         self._is_unsaved = is_unsaved
+        self._look = look
+        self._unseen: set[ContentId] = set()  # older contents that have to be looked at first
+        self._looking: set[ContentId] = set()  # those of them that are
+        self._unreadable: set[ContentId] = set()  # those that could not be
         self._due: set[FileId] = set()
         self._waiting: defaultdict[ContentId, set[FileId]] = defaultdict(set)  # for its sight
         self._wake = trio.Event()
@@ -74,16 +84,31 @@ class Edits:
     async def run(self) -> None:
         """Compare what is due until cancelled."""
         self._add({file.id for _, file in self._state.shelves.files(WRITTEN_OVER)})
-        while True:
-            self._wake = trio.Event()
-            try:
-                await self._compare_all()
-            except FileError as e:
-                log.warning("what was written over a name is compared later: %s", e)
-                await trio.sleep(RETRY)
-                continue
-            self._idle.set()
-            await self._wake.wait()
+        async with trio.open_nursery() as nursery:
+            while True:
+                self._wake = trio.Event()
+                try:
+                    await self._compare_all()
+                except FileError as e:
+                    log.warning("what was written over a name is compared later: %s", e)
+                    await trio.sleep(RETRY)
+                    continue
+                self._looking |= self._unseen
+                while self._unseen:
+                    nursery.start_soon(self._see, self._unseen.pop())
+                if not self._looking:
+                    self._idle.set()
+                await self._wake.wait()
+
+    async def _see(self, ident: ContentId) -> None:
+        """Have an older content looked at that was taken away before anybody did."""
+        await self._look(ident)
+        self._looking.discard(ident)
+        photo = self._state.photos.get(ident)
+        if photo is not None and photo.sight is None:
+            self._unreadable.add(ident)
+        self._add(self._waiting.pop(ident, set()))
+        self._wake.set()
 
     async def _compare_all(self) -> None:
         """Compare what is due, the oldest first: an edit may have been edited again."""
@@ -126,7 +151,11 @@ class Edits:
         if new.sight is None:
             return new.id
         if not old.listed:
-            return None  # nobody will look at it any more
+            if old.sight is not None or old.id in self._unreadable:
+                return None
+            if old.id not in self._looking:
+                self._unseen.add(old.id)
+            return old.id
         files = [f for f in map(self._state.file, old.files) if f is not None]
         compared_first = any(WRITTEN_OVER in f.slots and f.born < file.born for f in files)
         if old.sight is None or compared_first or any(self._is_open(f.id) for f in files):

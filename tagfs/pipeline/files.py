@@ -235,9 +235,12 @@ class Files:
         old = file.content[0]
         if file.regs.get(Field.WRITTEN_OVER) == old:
             return ops  # as was said when the draft of it was saved
-        if why.emptied and not why.again and self._is_compared(file):
-            return [*ops, _set(file.id, Field.WRITTEN_OVER, inheriting.origin(self._state, file))]
         photo = self._state.photos.get(old)
+        if why.emptied and not why.again and self._is_compared(file):
+            origin = inheriting.origin(self._state, file)
+            if photo is not None and origin != old:  # nobody will compare this one
+                ops += inheriting.words(self._state, photo, content.id)
+            return [*ops, _set(file.id, Field.WRITTEN_OVER, origin)]
         if photo is not None:
             seen_as = self._seen_as.get(file.id)
             ops += inheriting.words(self._state, photo, content.id)
@@ -259,9 +262,10 @@ class Files:
         ops: list[Op] = [_set(file.id, Field.MTIME, mtime_ns)]
         if file.content is not None:
             ops = [_set(file.id, Field.CONTENT, None), *ops]
+            origin = inheriting.origin(self._state, file)
             if self._is_compared(file):
-                ops.append(_set(file.id, Field.WRITTEN_OVER, inheriting.origin(self._state, file)))
-            else:
+                ops.append(_set(file.id, Field.WRITTEN_OVER, origin))
+            if not self._is_compared(file) or origin != file.content[0]:
                 ops += inheriting.words_back(self._state, file)
             if not why.again:
                 ops += self._keep_old(file)

@@ -139,7 +139,7 @@ class Gallery:
         )
         self.rollback = RollbackWatch(vault, self.event)
         self.undoing = Undoing(ledger, self.files.is_open)
-        self.edits = Edits(ledger, self.files.is_unsaved)
+        self.edits = Edits(ledger, self.files.is_unsaved, self._look_at_deleted)
         self.looker = Looker(
             ledger.state,
             recogniser,
@@ -187,6 +187,9 @@ class Gallery:
             return False
         unseen = self._recogniser is not None and self._recogniser.pack not in photo.sights
         return unseen or not photo.chosen
+
+    async def _look_at_deleted(self, photo: ContentId) -> None:
+        await self.looker.look_again([photo], delay=None)
 
     def _seal_pack(self, data: bytes) -> Content:
         return self.contents.seal(data, b"pack", self.ledger.now_ns(), MEDIA_TYPE)

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from tagfs.catalog.folders import suffixed
 from tagfs.catalog.records import FileRecord, PhotoRecord
 from tagfs.catalog.state import SAID, State
-from tagfs.model import ContentId, Word
+from tagfs.model import ContentId, FileId, TagId, Word
 from tagfs.vault.ops import Entity, Field, Op, SetRegister, SetWord
 
 
 def words(state: State, old: PhotoRecord, new: ContentId) -> list[Op]:
     """Give a content what the user said about another, where nothing was said about it yet."""
-    there = state.photos.get(new)
-    said = {tag for tag, (word, _) in there.words.items() if word} if there else set()
+    regs = {field: value for field in SAID if (value := old.regs.get(field))}
+    return _unless_said(state, state.photos.lasting(old.words), regs, new)
+
+
+def words_along(state: State, old: FileRecord, new: FileId | ContentId) -> list[Op]:
+    """Give what the user said of a file, with a content or without, to what stands for another."""
+    return _unless_said(state, state.lasting_words(old), state.said(old), new)
+
+
+def _unless_said(
+    state: State, words: Mapping[TagId, Word], regs: Mapping[Field, Any], new: FileId | ContentId
+) -> list[Op]:
     ops: list[Op] = [
         SetWord(new, tag, word)
-        for tag, word in state.photos.lasting(old.words).items()
-        if tag not in said
+        for tag, word in words.items()
+        if state.word(new, tag)[0] is Word.UNSET
     ]
-    for field in SAID:
-        value = old.regs.get(field)
-        if value and not (there and there.regs.get(field)):
+    for field, value in regs.items():
+        if not state.register(Entity.PHOTO, new, field)[0]:
             ops.append(SetRegister(Entity.PHOTO, new, field, value))
     return ops
 
@@ -53,10 +65,10 @@ def origin(state: State, file: FileRecord) -> ContentId | None:
 
     One that was itself written over another and not looked at yet has no words: the other does.
     """
-    if file.content is None:
-        return None
-    photo = state.photos.get(file.content[0])
     before: ContentId | None = file.regs.get(Field.WRITTEN_OVER)
+    if file.content is None:
+        return before
+    photo = state.photos.get(file.content[0])
     return file.content[0] if before is None or (photo and photo.sight) else before
 
 

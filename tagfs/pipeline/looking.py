@@ -99,11 +99,18 @@ class Looker:
                 self._finished = trio.Event()
             self._wake.set()
 
-    async def look_again(self, photos: Collection[ContentId]) -> None:
-        """Look at photos though the pack has seen them, and return when that is journalled."""
+    async def look_again(self, photos: Collection[ContentId], delay: float | None = 0.0) -> None:
+        """Look at photos though the pack has seen them, or though nothing lists them any more.
+
+        Returns when what was seen is journalled; of a photo that cannot be read that is nothing.
+        """
+        await self._none_of(photos)  # a look that was due before may have passed them over
         self._again.update(photos)
         for photo in photos:
-            self.enqueue(photo, 0.0)
+            self.enqueue(photo, delay)
+        await self._none_of(photos)
+
+    async def _none_of(self, photos: Collection[ContentId]) -> None:
         while not self._queued.isdisjoint(photos):
             await self._recorded.wait()
 
@@ -156,7 +163,8 @@ class Looker:
         async for ident in receive:
             analysis = None
             photo = self._state.photos.get(ident)
-            if photo is not None and photo.listed and photo.content is not None:
+            wanted = photo is not None and (photo.listed or ident in self._again)
+            if wanted and photo is not None and photo.content is not None:
                 analysis = await self._look(photo, photo.content)
             self._done.append((ident, analysis))
 

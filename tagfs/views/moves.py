@@ -135,7 +135,7 @@ class Moves:
         where = source if isinstance(source, Spot) else None
         if not self._overwriting.is_new(file, name, where):
             return []
-        return self._overwriting.instead(self._state.file(old), file.id, target)
+        return self._overwriting.instead(self._state.file(old), file, target)
 
     def created(self, file: FileId, where: Directory, name: bytes) -> list[Op]:
         """Say what a new file stands in place of, when its name was just taken from another."""

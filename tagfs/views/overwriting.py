@@ -163,14 +163,36 @@ class Overwriting:
             return []
         return [*acts.unlist(file, UNFILED, entry), AddEntry(UNFILED, name, file.id)]
 
-    def instead(self, old: FileRecord | None, new: FileId, where: Directory) -> list[Op]:
-        """Tell a new file in place of which one it was written."""
-        if old is None or old.content is None:
+    def instead(
+        self, old: FileRecord | None, new: FileRecord | FileId, where: Directory
+    ) -> list[Op]:
+        """Tell a new file (its id while it has no record) in place of which one it was written.
+
+        Words go along once the two were compared. Those of an old one that will not be, because
+        there is nothing in it or because its own original is, go along at once; those of texts,
+        too, which are always taken for one.
+        """
+        if old is None:
             return []
-        over: ContentId | None = old.content[0]
-        if isinstance(where, OwnFolder):  # where the old one will not be looked at any more
-            over = inheriting.origin(self._state, old)
-        return [] if over is None else [acts.set_file(new, Field.WRITTEN_OVER, over)]
+        ident, content = (new.id, new.content) if isinstance(new, FileRecord) else (new, None)
+        if not isinstance(where, OwnFolder):
+            return [] if old.content is None else [_written_over(ident, old.content[0])]
+        over = inheriting.origin(self._state, old)
+        ops: list[Op] = [] if over is None else [_written_over(ident, over)]
+        compared = old.content is not None and over == old.content[0]
+        texts = content is not None and not (self._is_media(old) or self._is_media(new))
+        if texts or not compared:
+            ops += inheriting.words_along(self._state, old, content[0] if content else ident)
+        return ops
+
+    def _is_media(self, file: FileRecord | FileId) -> bool:
+        content = file.content if isinstance(file, FileRecord) else None
+        photo = None if content is None else self._state.photos.get(content[0])
+        return photo is not None and photo.media
+
+
+def _written_over(file: FileId, content: ContentId) -> Op:
+    return acts.set_file(file, Field.WRITTEN_OVER, content)
 
 
 def _unfiled(file: FileRecord) -> bool:

@@ -60,6 +60,7 @@ class File:
     order: int = 0  # in which it was trashed
     version_of: File | None = None  # whose former content it is, in the trash
     over: set[bytes] = field(default_factory=set)  # what it was written over, until looked at
+    before: bytes | None = None  # the picture among them that it is to be compared with
     said: Content = field(default_factory=lambda: Content())  # while it is empty
 
     def __repr__(self) -> str:

@@ -22,6 +22,7 @@ from things import (
     Tag,
     View,
     Where,
+    Words,
 )
 
 DELETES = ("all", "dates", "recent", "untagged", "review")
@@ -148,20 +149,45 @@ class World(Naming):
         if data == file.data:
             return
         words, old = self.standing(file), self.subject(file)
+        origin, new = self._origin(file), self.content(data) if data else Content()
+        unseen = file.photo and origin != file.data
         if file.data:
             self._keep_old(file)
-        if data and not (file.photo and emptied):
-            new, now = self.content(data), next(self._count)
-            for tag, (word, _) in words.items():
-                if tag not in new.words or not file.data:
-                    new.words[tag] = (word, now)
-            new.favourite |= old.favourite
-            new.date = new.date if new.date and file.data else old.date or new.date
+        if unseen or (data and not (file.photo and emptied)):
+            self._tell(old, words, new, not file.data)
         if emptied and file.photo:
             file.over.add(file.data)
-        file.said = Content()
+        if file.photo and (emptied or not data):
+            file.before = origin
+        file.said = Content() if data else new
         file.data = data
+        self._to_compare(file, file.before)
         self._may_be_called_again(file)
+
+    def _tell(self, old: Content, words: Words, new: Content, anew: bool) -> None:
+        """Say of a content what was said of another: where nothing was said yet, or ``anew``."""
+        now = next(self._count)
+        for tag, (word, _) in words.items():
+            if anew or tag not in new.words:
+                new.words[tag] = (word, now)
+        new.favourite |= old.favourite
+        new.date = old.date or new.date if anew else new.date or old.date
+
+    def _origin(self, file: File) -> bytes | None:
+        """Return the picture that what is written over a file is compared with: of several that
+        were written one over another before anybody looked, the first."""
+        if file.data and (file.before is None or self.content(file.data).seen is not None):
+            return file.data
+        return file.before
+
+    def _to_compare(self, file: File, before: bytes | None) -> None:
+        """A file stands in place of a picture. Whether it is the same one is known at once when
+        both were seen, and when one of the two is none."""
+        pictures = before is not None and before.startswith(MEDIA) and before != file.data
+        known = [self.content(data).seen is not None for data in (before, file.data) if data]
+        if not pictures or (file.data and (not file.photo or all(known))):
+            before = None
+        file.before = before
 
     def _keep_old(self, file: File) -> None:
         """The old content stays in the trash; "of non-media the last three versions, at most one
@@ -189,6 +215,10 @@ class World(Naming):
     def _take_for(self, new: File, old: File, folder: Folder, name: str) -> None:
         """A file is moved over another. What a text was is a version of the new one then; one
         that a program has just saved in that way is kept once an hour only."""
+        if not self.subject(new).chosen:
+            if not old.data or (old.photo and self._origin(old) != old.data):
+                self._tell(self.subject(old), self.standing(old), self.subject(new), False)
+            self._to_compare(new, self._origin(old))
         if old.photo or len(old.places) != 1:
             self.take(old, folder, name)
             return
@@ -233,7 +263,9 @@ class World(Naming):
         if there is not None:
             self.give_way(there, name, data)
         file = self.new(where, name, data)
-        file.over |= set() if there is None else {there.data}
+        if there is not None:
+            file.over.add(there.data)
+            self._to_compare(file, there.data)
         taken = there is not None and there.data != data and not self._anothers(name, there)
         if taken and file.photo and not self.subject(file).chosen:
             self._aside(name)
@@ -419,6 +451,7 @@ class World(Naming):
                 return
             self.give_way(there, new_name, file.data)
             file.over.add(there.data)
+            self._to_compare(file, there.data)
         elif name == new_name:
             return
         if (old_name := self._unfiled_as(file, name)) is not None:
@@ -546,6 +579,9 @@ class World(Naming):
         self.looking.clear()
         for file in self.live():
             file.over.clear()
+            if file.photo and file.before is not None:  # looked at, too, though it is gone
+                self.content(file.before).seen = SEEN[file.before[len(MEDIA) : len(MEDIA) + 1]]
+                file.before = None
             if file.photo:
                 content = self.content(file.data)
                 content.seen = SEEN[file.data[len(MEDIA) : len(MEDIA) + 1]]

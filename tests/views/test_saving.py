@@ -589,6 +589,86 @@ def test_a_text_that_is_saved_keeps_its_tags(tmp_path: Path) -> None:
     run(tmp_path, script)
 
 
+def test_words_on_an_empty_file_go_to_what_is_saved_over_it(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("notes")
+        for name, data in ("a.txt", b"two"), ("x.png", picture(7)):
+            await g.write(f"notes/{name}", b"")
+            g.tree.marks.set_xattr(g.ino(f"notes/{name}"), b"user.xdg.tags", b"todo")
+            g.tree.marks.set_xattr(g.ino(f"notes/{name}"), b"user.baloo.rating", b"8")
+            await save(g, f"notes/{name}", data, "sedAbCdEf")
+            assert name in g.names("tags/todo")
+            assert g.tree.marks.xattr(g.ino(f"notes/{name}"), b"user.baloo.rating") == b"8"
+
+    run(tmp_path, script)
+
+
+def test_a_text_that_is_saved_again_at_once_keeps_what_was_said_of_it(tmp_path: Path) -> None:
+    """In one breath: nothing is compared in between."""
+
+    async def script(g: Folder) -> None:
+        g.mkdir("notes")
+        await g.write("notes/a.txt", b"one")
+        g.tree.marks.set_xattr(g.ino("notes/a.txt"), b"user.xdg.tags", b"todo")
+        for i in range(3):
+            await g.write("notes/b.txt", b"%d" % i)
+            g.mv("notes/b.txt", "notes/a.txt")
+            assert g.names("tags/todo") == ["a.txt"]
+            g.tree.marks.set_xattr(g.ino("notes/a.txt"), b"user.xdg.tags", b"todo,%d" % i)
+        assert g.names("tags/2") == ["a.txt"]
+
+    run(tmp_path, script)
+
+
+WAYS = pytest.mark.parametrize("way", ["rename", "truncation"])
+
+
+async def write_over(g: Folder, path: str, data: bytes, way: str) -> None:
+    if way == "rename":
+        await save(g, path, data, "x.jpg_exiftool_tmp")
+    else:
+        await g.write(path, data)
+
+
+@WAYS
+def test_a_photo_that_nobody_has_looked_at_keeps_its_words_when_it_is_edited(
+    tmp_path: Path, way: str
+) -> None:
+    """What was taken away is looked at, too: else nobody could tell that it was an edit."""
+
+    async def script(g: Folder) -> None:
+        g.mkdir("2019")
+        await g.write("2019/x.jpg", shot(1))
+        await g.write("2019/y.png", picture(5))
+        for name in "x.jpg", "y.png":
+            g.tree.marks.set_xattr(g.ino(f"2019/{name}"), b"user.xdg.tags", b"todo")
+        await write_over(g, "2019/x.jpg", shot(1, 60), way)
+        await write_over(g, "2019/y.png", picture(200), way)  # another one
+        await g.gallery.wait("recognised", 20)
+        assert g.names("tags/todo") == ["x.jpg"]
+        assert await g.read("tags/todo/x.jpg") == shot(1, 60)
+
+    run(tmp_path, script)
+
+
+@WAYS
+def test_words_on_an_edit_that_is_edited_again_before_it_is_looked_at_are_kept(
+    tmp_path: Path, way: str
+) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("2019")
+        await g.write("2019/x.jpg", shot(1))
+        g.tree.marks.set_xattr(g.ino("2019/x.jpg"), b"user.xdg.tags", b"first")
+        await g.gallery.wait("recognised", 20)
+        await write_over(g, "2019/x.jpg", shot(1, 80), way)
+        g.tree.marks.set_xattr(g.ino("2019/x.jpg"), b"user.xdg.tags", b"first,todo")
+        await write_over(g, "2019/x.jpg", shot(1, 60), way)
+        await g.gallery.wait("recognised", 20)
+        assert g.names("tags/todo") == g.names("tags/first") == ["x.jpg"]
+
+    run(tmp_path, script)
+
+
 # -- former contents of what is no photo ------------------------------------------------------
 
 
