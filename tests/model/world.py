@@ -316,6 +316,8 @@ class World(Naming):
         called = seen_as
         if alone:
             label = self._called_now(there)
+            if label is None and not there.photo:
+                label = old.asked  # nobody lists it under it now, who knows whether again
             called = label if old.chosen or self._contested(label, there) else None
         ours = alone or old.label == called
         self.fill(there, data)

@@ -631,3 +631,19 @@ def test_a_file_that_is_called_like_itself_with_its_suffix_has_one_line_for_each
         assert g.names("all") == before
 
     run(tmp_path, script)
+
+
+def test_a_text_keeps_its_view_name_when_it_is_edited_while_no_view_lists_it(
+    tmp_path: Path,
+) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("tags/best")
+        await g.write("b.txt", b"x")
+        g.ln("b.txt", "tags/best/b.txt")
+        g.mv("tags/best/b.txt", "tags/best/a.txt")
+        g.rm("tags/best/a.txt")
+        await append(g, "b.txt", b"x")
+        g.tree.marks.set_xattr(g.ino("b.txt"), b"user.xdg.tags", b"best")
+        assert g.names("tags/best") == ["a.txt"]
+
+    run(tmp_path, script)
