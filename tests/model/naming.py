@@ -28,6 +28,11 @@ class Naming(Saying):
 
     def _called(self, file: File, name: str) -> None:
         content = self.subject(file)
+        had = content.label or content.asked
+        if content.chosen and had != name:  # who chose the same name shows it again
+            for other in self.contents.values():
+                if other is not content and other.chosen and other.asked == had:
+                    other.label = None
         content.label, content.asked, content.chosen = None, name, True
 
     def _unfiled_as(self, file: File, name: str) -> str | None:
