@@ -148,13 +148,13 @@ class TagList:
 
     def _drop(self, file: FileRecord, tags: set[TagId], kept: set[TagId], gently: bool) -> list[Op]:
         """Say *no*; what a kept tag implies only loses the user's own word, or, gently, all."""
-        own = self.own(file)
+        own, words = self.own(file), self._state.lasting_words(file)
         implied = {above for tag in kept for above in self._state.photos.above(tag)}
         ops: list[Op] = []
         for tag in sorted(tags):
             if gently or tag in implied:
                 ops += acts.say(file, own.get(tag, []), Word.UNSET)
-            elif self._state.words(file).get(tag) is not Word.NO:
+            elif words.get(tag) is not Word.NO:  # one that a later *yes* outweighs is said anew
                 ops += acts.say(file, [tag], Word.NO)
         return ops
 

@@ -274,8 +274,10 @@ class World(Naming):
 
     def gives_way(self, there: File) -> bool:
         """Whether writing under a file's name in a view leaves it as it is."""
-        own = any(folder is not None for folder, _ in there.places)
-        return there.photo or (bool(there.data) and own)
+        return there.photo or (bool(there.data) and self._is_filed(there))
+
+    def _is_filed(self, file: File) -> bool:
+        return any(folder is not None for folder, _ in file.places)
 
     def give_way(self, there: File, name: str, data: bytes) -> None:
         """Free a name in the views for another file. The same bytes again make no more files."""
@@ -287,7 +289,7 @@ class World(Naming):
                 here = name in file.labels or (None, name) in file.places
                 if file.data == data and here and [f for f, _ in file.places] == [None]:
                     self._unplace(file, *file.places[0])
-        elif self.gives_way(there):
+        elif there.photo or self._is_filed(there):
             if (old := self._unfiled_as(there, name)) is not None:
                 there.places.remove((None, old))
                 there.places.append((None, name))
@@ -443,9 +445,10 @@ class World(Naming):
         """Move within a view. "Renaming a file inside a view sets the photo's view name; own
         names stay". Over another's name a file that was just written takes it, as by copying; one
         that is known, looked at or from an own folder, "only gains what the target means"."""
-        if old != new:
-            if old.tags and old.tags[-1] not in new.tags:
-                self.say(file, old.tags[-1:], False)
+        was, comes = self.stood(old), self.stood(new)
+        if was != comes:
+            if was.tags and was.tags[-1] not in comes.tags:
+                self.say(file, was.tags[-1:], False)
             self.mean(file, new)
         content = self.subject(file)
         if there is not None and there is not file:

@@ -647,3 +647,24 @@ def test_a_text_keeps_its_view_name_when_it_is_edited_while_no_view_lists_it(
         assert g.names("tags/best") == ["a.txt"]
 
     run(tmp_path, script)
+
+
+def test_a_tag_that_was_denied_and_came_back_by_a_merge_can_be_taken_from_the_list(
+    tmp_path: Path,
+) -> None:
+    async def script(g: Folder) -> None:
+        for tag in "pets", "animals":
+            g.mkdir(f"tags/{tag}")
+        await g.write("tags/animals/a.png", picture(200))
+        g.rm("tags/animals/a.png")
+        g.ln("all/a.png", "tags/pets/a.png")
+        g.mv("tags/pets", "tags/animals")
+        assert g.names("tags/animals") == ["a.png"]
+        ino = g.ino("all/a.png")
+        tags = g.tree.marks.xattr(ino, b"user.xdg.tags").split(b",")
+        assert b"animals" in tags
+        left = b",".join(tag for tag in tags if tag != b"animals") or b"other"
+        g.tree.marks.set_xattr(ino, b"user.xdg.tags", left)
+        assert g.names("tags/animals") == []
+
+    run(tmp_path, script)
