@@ -143,9 +143,23 @@ class Scored:
     confidence: float
 
 
+def pack_name(pack: str) -> str:
+    """Return the name of a pack without its version: "default" of "default-1"."""
+    return pack.rpartition("-")[0] or pack
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a pack beside the default one saw in a content."""
+
+    pack: str  # name and version, "birds-1"
+    tags: tuple[Scored, ...]
+    scores: tuple[Scored, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What a worker found in one content."""
+    """What a worker found in one content: what the default pack saw, then what others did."""
 
     pack: str  # name and version of the model pack, "default-1"
     media_type: str  # as decoded; the sniffed one when it was not
@@ -155,6 +169,7 @@ class Analysis:
     embedding: bytes  # float16 little-endian, shape (1280,); empty when there is none
     thumbnail: bytes  # JPEG, at most 256 x 256; empty when there is none
     unreadable: str | None = None  # one clause, "truncated JPEG"; None when decoded
+    more: tuple[Seen, ...] = ()  # of each other pack that was asked, even if it saw nothing
 
 
 class Taxonomy(Protocol):

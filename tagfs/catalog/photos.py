@@ -11,8 +11,9 @@ from pyroaring import BitMap
 from tagfs.catalog.lists import Lists
 from tagfs.catalog.pages import Pages
 from tagfs.catalog.postings import Postings
-from tagfs.catalog.records import FileRecord, PhotoRecord, Sight, TagRecord
+from tagfs.catalog.records import FileRecord, PhotoRecord, TagRecord
 from tagfs.catalog.schema import Table
+from tagfs.catalog.sights import Sight
 from tagfs.catalog.standing import ALL as ALL
 from tagfs.catalog.standing import DENYING, NOWHERE, Standing, day_of
 from tagfs.catalog.standing import FAVOURITES as FAVOURITES
@@ -296,10 +297,9 @@ class Photos:
         listed = present and photo.media
         before = set(photo.tags)
         old_name = photo.name
-        sight = photo.sight
         tags: set[TagId] = set()
         if present and (listed or affirmed):
-            seen = [self.canonical(s.tag) for s in sight.tags] if sight else []
+            seen = map(self.canonical, photo.seen)
             words = self.latest(photo.words)
             tags = tags_in_force(seen, words, self.above)
         oldest = self._oldest(photo) if present and (listed or affirmed) else None

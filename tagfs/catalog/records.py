@@ -7,6 +7,7 @@ from typing import Any
 
 import cbor2
 
+from tagfs.catalog.sights import Sight, counting, newest, seen_together
 from tagfs.catalog.standing import NOWHERE, Standing, believable
 from tagfs.model import (
     NEVER,
@@ -14,16 +15,13 @@ from tagfs.model import (
     Content,
     ContentId,
     DeviceId,
-    Facts,
     FileId,
     FolderId,
     ObjectName,
-    Scored,
     Stamp,
     TagId,
     Word,
 )
-from tagfs.vault.facts import decode_facts, encode_facts
 from tagfs.vault.ops import (
     Field,
     decode_content,
@@ -240,45 +238,6 @@ class FolderRecord:
 
 
 @dataclass(slots=True)
-class Sight:
-    """What one model pack saw on a photo: the machine's rows, apart from every user's word."""
-
-    stamp: Stamp
-    media_type: str
-    tags: tuple[Scored, ...]
-    facts: Facts
-    details: tuple[ContentId, int, int] | None
-    thumbnail: tuple[ContentId, int, int] | None
-    unreadable: str | None
-
-    def raw(self) -> list[Any]:
-        """Return the form that the table keeps."""
-        return [
-            self.stamp.hlc,
-            self.stamp.device,
-            self.media_type,
-            [[s.tag, s.confidence] for s in self.tags],
-            encode_facts(self.facts),
-            self.details,
-            self.thumbnail,
-            self.unreadable,
-        ]
-
-    @classmethod
-    def load(cls, raw: list[Any]) -> Sight:
-        """Read what raw() gave."""
-        return cls(
-            Stamp(raw[0], raw[1]),
-            raw[2],
-            tuple(Scored(TagId(t), c) for t, c in raw[3]),
-            decode_facts(raw[4]),
-            None if raw[5] is None else (ContentId(raw[5][0]), raw[5][1], raw[5][2]),
-            None if raw[6] is None else (ContentId(raw[6][0]), raw[6][1], raw[6][2]),
-            raw[7],
-        )
-
-
-@dataclass(slots=True)
 class PhotoRecord:
     """One content: its parts, the files that hold it, what was seen and what the user said."""
 
@@ -337,7 +296,17 @@ class PhotoRecord:
     @property
     def sight(self) -> Sight | None:
         """The newest analysis."""
-        return max(self.sights.values(), key=lambda s: s.stamp, default=None)
+        return newest(self.sights)
+
+    @property
+    def counting(self) -> dict[str, Sight]:
+        """The analyses that count, by pack: of the versions of each pack the newest."""
+        return counting(self.sights)
+
+    @property
+    def seen(self) -> dict[TagId, float]:
+        """What the packs saw together, as sure as the surest of them."""
+        return seen_together(counting(self.sights).values())
 
     def encode(self) -> bytes:
         """Return the table's value."""

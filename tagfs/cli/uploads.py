@@ -19,32 +19,49 @@ UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 @click.command()
 @click.argument("mountpoint", required=False)
 @common()
-def pause(request: Request, mountpoint: str | None) -> None:
+@click.option("--recognition", is_flag=True, help="Let recognition rest, rather than uploading.")
+def pause(request: Request, mountpoint: str | None, recognition: bool) -> None:
     """Let uploading rest until `tagfs resume`, over unmounting and restarts, too.
 
     What is under way is finished. Everything that is written stays safe on this disk meanwhile,
-    and is not on the remote.
+    and is not on the remote. With --recognition no photo is looked at until then.
     """
-    told = _ask(request, mountpoint, "pause")
-    request.answer(told, "") if request.json else request.say(
-        f"Uploading rests; {waiting(told)}. `tagfs resume` lets it go on."
-    )
+    told = _ask(request, mountpoint, "pause", recognition)
+    text = f"Uploading rests; {waiting(told)}. `tagfs resume` lets it go on."
+    if recognition:
+        text = f"Recognition rests; {unseen(told)}. `tagfs resume --recognition` lets it go on."
+    request.answer(told, "") if request.json else request.say(text)
 
 
 @click.command()
 @click.argument("mountpoint", required=False)
 @common()
-def resume(request: Request, mountpoint: str | None) -> None:
-    """Let uploading go on after `tagfs pause`."""
-    told = _ask(request, mountpoint, "resume")
-    request.answer(told, "") if request.json else request.say(
-        f"Uploading goes on; {waiting(told)}."
-    )
+@click.option("--recognition", is_flag=True, help="Let recognition go on, rather than uploading.")
+def resume(request: Request, mountpoint: str | None, recognition: bool) -> None:
+    """Let uploading, or with --recognition recognition, go on after `tagfs pause`."""
+    told = _ask(request, mountpoint, "resume", recognition)
+    text = f"Uploading goes on; {waiting(told)}."
+    if recognition:
+        text = f"Recognition {goes(told)}; {unseen(told)}."
+    request.answer(told, "") if request.json else request.say(text)
 
 
-def _ask(request: Request, mountpoint: str | None, name: str) -> Json:
+def _ask(request: Request, mountpoint: str | None, name: str, recognition: bool) -> Json:
     state = paths.find_state(mountpoint, request.vault)
-    return cast(Json, ask(state, Call(name, {}), lambda: passphrase.known(request.source)))
+    call = Call(name, {"recognition": recognition})
+    return cast(Json, ask(state, call, lambda: passphrase.known(request.source)))
+
+
+def unseen(told: Json) -> str:
+    """Return how many photos of a status nobody has looked at."""
+    number = cast(Mapping[str, int], told["queue"])["sealed"]
+    return f"{count(number, 'photo')} to be looked at"
+
+
+def goes(told: Json) -> str:
+    """Return whether recognition works, or why it rests."""
+    said = str(told["recognition"])
+    return "goes on" if said == "works" else said
 
 
 def waiting(told: Json) -> str:

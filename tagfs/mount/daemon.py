@@ -121,8 +121,12 @@ async def run(order: Order, ready: Callable[[], None]) -> None:
     if order.options.cache_size:
         StateDir(order.state).remember_cache_limit(order.options.cache_size)
     async with trio.open_nursery() as nursery:
-        async with open_service(order.state, order.secret) as service:
-            service.gallery.uploader.line.limit = order.options.upload_limit
+        chosen = order.options
+        async with open_service(
+            order.state, order.secret, jobs=chosen.jobs or None, nice=chosen.nice
+        ) as service:
+            service.gallery.uploader.line.limit = chosen.upload_limit
+            service.gallery.looker.rest.heeds_battery = not chosen.battery
             invalidator = Invalidator()
             door = Door(order, service, invalidator)
             mountpoint.prepare(order.where, order.options)

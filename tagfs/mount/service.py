@@ -18,11 +18,13 @@ from tagfs.pipeline.from_objects import recover_from_objects
 from tagfs.pipeline.gallery import Gallery
 from tagfs.pipeline.importing import import_paths
 from tagfs.pipeline.inner_checkup import look_inside
+from tagfs.pipeline.line import Line
 from tagfs.pipeline.opening import open_gallery
 from tagfs.pipeline.putting_back import put_back
+from tagfs.pipeline.resting import Rest
 from tagfs.pipeline.state_dir import StateDir, write_file
 from tagfs.recognise.packs import PackMissing
-from tagfs.recognise.recogniser import Recogniser, recogniser
+from tagfs.recognise.recogniser import NICE, Recogniser, recogniser
 from tagfs.remote.url import open_store
 from tagfs.vault.slots import Passphrase, Secret, Words
 from tagfs.views import exports
@@ -144,12 +146,18 @@ class Service:
     async def _rescan(self, call: Call, progress: Progress) -> object:
         return await rescanning.rescan(self.gallery, call, progress)
 
+    def _rests(self, call: Call) -> Line | Rest:
+        """Return what the call bears on: uploading, or recognition."""
+        if call.flag("recognition"):
+            return self.gallery.looker.rest
+        return self.gallery.uploader.line
+
     async def _pause(self, call: Call, progress: Progress) -> object:
-        await self.gallery.uploader.line.pause()
+        await self._rests(call).pause()
         return self.gallery.status().as_json()
 
     async def _resume(self, call: Call, progress: Progress) -> object:
-        await self.gallery.uploader.line.resume()
+        await self._rests(call).resume()
         return self.gallery.status().as_json()
 
     async def _keep(self, how: Keep, call: Call, progress: Progress) -> object:
@@ -172,16 +180,22 @@ class Service:
 
 @asynccontextmanager
 async def open_service(
-    state: Path, secret: Secret, recognising: bool = True, salvage: bool = False
+    state: Path,
+    secret: Secret,
+    recognising: bool = True,
+    salvage: bool = False,
+    jobs: int | None = None,
+    nice: int = NICE,
 ) -> AsyncIterator[Service]:
     """Open the gallery of a state directory; ``recognising`` False leaves new photos unseen,
-    ``salvage`` makes do with what damaged journals still tell."""
+    ``salvage`` makes do with what damaged journals still tell; ``jobs`` workers look at photos,
+    at a priority lower by ``nice``."""
     async with AsyncExitStack() as stack:
         eyes: Recogniser | None = None
         why = "not running"
         if recognising:
             try:
-                eyes = await stack.enter_async_context(recogniser())
+                eyes = await stack.enter_async_context(recogniser(jobs, nice))
             except (PackMissing, Integrity) as error:
                 why = str(error)
         gallery = await stack.enter_async_context(

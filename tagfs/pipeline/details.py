@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from tagfs.catalog.records import Sight
+from tagfs.catalog.sights import Sight
 from tagfs.catalog.state import State
 from tagfs.errors import FileError
 from tagfs.model import Scored

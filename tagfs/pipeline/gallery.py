@@ -33,6 +33,7 @@ from tagfs.pipeline.pins import Pins
 from tagfs.pipeline.recovery import make_durable
 from tagfs.pipeline.rescanning import Job, Rescan
 from tagfs.pipeline.resealing import reseal
+from tagfs.pipeline.resting import Rest
 from tagfs.pipeline.retention import expire
 from tagfs.pipeline.rollback import RollbackWatch
 from tagfs.pipeline.scratch import Scratches
@@ -67,6 +68,7 @@ class Status:
     remote: str
     remote_state: str  # "ok" or what keeps it from being so
     recogniser: str  # pack, or why there is none
+    recognition: str  # "works", or why it rests
     rescan: Job | None  # under way
     cache: Mapping[str, object]
 
@@ -84,6 +86,7 @@ class Status:
             "stored": not self.upload.behind and not self.upload.contents,
             "remote": {"state": self.remote_state, "where": self.remote},
             "recogniser": self.recogniser,
+            "recognition": self.recognition,
             "cache": self.cache,
             "rescan": None if self.rescan is None else self.rescan.as_json(),
         }
@@ -102,6 +105,7 @@ class Gallery:
         local: LocalContents,
         store: Store,
         line: Line,
+        rest: Rest,
         pins: Pins,
         vault: Vault,
         recogniser: Looks | None,
@@ -149,6 +153,7 @@ class Gallery:
             self.files.drop,
             ledger.commit,
             looks_temporary,
+            rest,
         )
         draws = recogniser if isinstance(recogniser, Draws) else None
         self.thumbnails = Thumbnails(ledger.state, contents, draws)
@@ -336,6 +341,7 @@ class Gallery:
             remote=self.store.where,
             remote_state=progress.failure or self.rollback.problem or "ok",
             recogniser=self._recogniser.pack if self._recogniser else self._no_recogniser,
+            recognition=self.looker.rest.why() or "works",
             rescan=self.rescan.job,
             cache=self.pins.as_json(),
         )

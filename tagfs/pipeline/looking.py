@@ -13,7 +13,8 @@ import trio
 from tagfs.catalog.records import PhotoRecord
 from tagfs.catalog.state import State
 from tagfs.errors import FileError, Integrity, RemoteError
-from tagfs.model import Analysis, Content, ContentId
+from tagfs.model import Analysis, Content, ContentId, Seen
+from tagfs.pipeline.resting import Rest
 from tagfs.recognise.packs import PackMissing
 from tagfs.vault.ops import Entity, Field, Op, RecordAnalysis, RecordContent, SetRegister
 from tagfs.vault.packs import PackBuilder
@@ -52,8 +53,14 @@ class _Due:
     photo: ContentId = field(compare=False)
 
 
-_Placed = tuple[ContentId, Analysis, tuple[int, int], tuple[int, int] | None]
-"""A photo, what was seen, and where its details and its thumbnail lie in their packs."""
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A photo, what was seen, and where that lies in the packs."""
+
+    photo: ContentId
+    analysis: Analysis
+    seen: tuple[tuple[Seen, tuple[int, int]], ...]  # each with its details
+    thumbnail: tuple[int, int] | None
 
 
 class Looker:
@@ -69,6 +76,7 @@ class Looker:
         drop_pack: Callable[[Content], None],
         commit: Callable[[list[Op]], object],
         temporary: Callable[[bytes], bool],
+        rest: Rest,
     ) -> None:
         self._state = state
         self._recogniser = recogniser
@@ -78,6 +86,7 @@ class Looker:
         self._drop_pack = drop_pack
         self._commit = commit
         self._temporary = temporary
+        self.rest = rest
         self.settle = SETTLE
         self.batch_wait = BATCH_WAIT
         self._due: list[_Due] = []
@@ -173,6 +182,7 @@ class Looker:
             return None
         if self._recogniser.pack in photo.sights and photo.id not in self._again:
             return None
+        await self.rest.wait_over()
         try:
             return await self._recogniser.recognise(
                 self._reader(content), content.size, content.media_type
@@ -216,9 +226,11 @@ class Looker:
         placed: list[_Placed] = []
         for ident, analysis in batch:
             if analysis is not None:
-                where = details.add_details(analysis.scores, analysis.embedding)
+                first = Seen(analysis.pack, analysis.tags, analysis.scores)
+                seen = [(first, details.add_details(first.scores, analysis.embedding))]
+                seen += [(each, details.add_details(each.scores, b"")) for each in analysis.more]
                 thumbnail = thumbnails.add(analysis.thumbnail) if analysis.thumbnail else None
-                placed.append((ident, analysis, where, thumbnail))
+                placed.append(_Placed(ident, analysis, tuple(seen), thumbnail))
         packs: list[Content | None] = []
         try:
             for builder in (details, thumbnails):
@@ -244,19 +256,21 @@ class Looker:
             for p in (pack, small)
             if p is not None and self._state.photos.content(p.id) is None
         ]
-        for ident, analysis, where, thumbnail in placed:
-            ops.append(
-                RecordAnalysis(
-                    ident,
-                    analysis.pack,
-                    analysis.media_type,
-                    analysis.tags,
-                    analysis.facts,
-                    (pack.id, *where) if pack is not None else None,
-                    (small.id, *thumbnail) if small is not None and thumbnail else None,
-                    analysis.unreadable,
+        for each in placed:
+            thumbnail = (small.id, *each.thumbnail) if small and each.thumbnail else None
+            for seen, where in each.seen:
+                ops.append(
+                    RecordAnalysis(
+                        each.photo,
+                        seen.pack,
+                        each.analysis.media_type,
+                        seen.tags,
+                        each.analysis.facts,
+                        (pack.id, *where) if pack is not None else None,
+                        thumbnail,
+                        each.analysis.unreadable,
+                    )
                 )
-            )
         return ops
 
     def _name(self, ident: ContentId) -> list[Op]:

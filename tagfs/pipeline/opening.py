@@ -30,6 +30,7 @@ from tagfs.pipeline.looking import Looks
 from tagfs.pipeline.pins import Pins
 from tagfs.pipeline.rebuilding import rebuild
 from tagfs.pipeline.recovery import recover, remove_orphans
+from tagfs.pipeline.resting import Rest
 from tagfs.pipeline.scratch import Scratches
 from tagfs.pipeline.spool import Spool
 from tagfs.pipeline.state_dir import Settings, StateDir, write_file
@@ -211,6 +212,7 @@ async def _assembled(
         local=local,
         store=store,
         line=Line(place.paused),
+        rest=Rest(place.recognition_rests),
         pins=pins,
         vault=vault,
         recogniser=recogniser,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -16,10 +16,11 @@ import cbor2
 import trio
 from pyroaring import BitMap
 
-from tagfs.catalog.records import PhotoRecord, Sight
+from tagfs.catalog.records import PhotoRecord
 from tagfs.catalog.schema import Table
+from tagfs.catalog.sights import Sight
 from tagfs.errors import FileError, Integrity
-from tagfs.model import ContentId, Scored
+from tagfs.model import ContentId, Scored, TagId, pack_name
 from tagfs.pipeline.contents import Contents
 from tagfs.pipeline.details import Details
 from tagfs.pipeline.ledger import Ledger
@@ -153,7 +154,7 @@ class Rescan:
 
     async def _photos(self, job: Job, numbers: list[int]) -> Job:
         """Go through some photos; raises FileError when the disk takes no more."""
-        scorer, ops, again = self.scorer(), list[Op](), list[ContentId]()
+        scorer, ops, again = self.scorer(), list[RecordAnalysis](), list[ContentId]()
         failed = 0
         for number in numbers:
             shown = self._state.photos.names.shown(number)
@@ -165,7 +166,9 @@ class Rescan:
                 again.append(photo.id)
             elif sight.unreadable is None:
                 try:
-                    ops += await self._rescored(photo, scorer, sight)
+                    rescored = await self._rescored(photo, scorer)
+                    ops += rescored or []
+                    again += [photo.id] if rescored is None else []
                 except (FileError, Integrity) as error:
                     log.warning("scores of %s: %s", photo.id.hex()[:16], error)
                     away = isinstance(error, FileError) and error.errno == errno.ENETUNREACH
@@ -173,32 +176,40 @@ class Rescan:
                     again += [] if away else [photo.id]
         ops = [op for op in ops if self._is_current(op)]
         if ops:
-            self._ledger.commit(ops)
+            self._ledger.commit(list[Op](ops))
         looked, other = await self._look_again(again)
         return replace(
             job,
-            changed=job.changed + len(ops) + other,
+            changed=job.changed + len({op.photo for op in ops}) + other,
             looked=job.looked + looked,
             failed=job.failed + failed + len(again) - looked,
         )
 
-    async def _rescored(self, photo: PhotoRecord, scorer: Rescores, sight: Sight) -> list[Op]:
-        kept = await self._details.of(sight)
-        scores = () if kept is None else kept[0]
-        tags = scorer.tags(scores, {seen.tag for seen in sight.tags})
-        if _same(tags, sight.tags):
-            return []
+    async def _rescored(self, photo: PhotoRecord, scorer: Rescores) -> list[RecordAnalysis] | None:
+        """Return what the packs say now, where it is something else; None: one has not looked."""
+        sights = {pack_name(pack): (pack, sight) for pack, sight in photo.counting.items()}
+        scores = {}
+        for name, (_, sight) in sights.items():
+            kept = await self._details.of(sight)
+            scores[name] = () if kept is None else kept[0]
+        if self._can_look and scorer.lacks(scores):
+            return None
+        given = scorer.tags(scores)
+        newest = photo.sight
+        assert newest is not None
         return [
             RecordAnalysis(
                 photo.id,
-                scorer.pack,
+                pack,
                 sight.media_type,
-                tags,
-                sight.facts,
+                given.get(name, ()),
+                newest.facts,
                 sight.details,
-                sight.thumbnail,
+                newest.thumbnail,
                 sight.unreadable,
             )
+            for name, (pack, sight) in sights.items()
+            if not _same(_by_tag(given.get(name, ())), _by_tag(sight.tags))
         ]
 
     def _is_outdated(self, sight: Sight) -> bool:
@@ -208,9 +219,8 @@ class Rescan:
         tried = self._store.get(Table.LOCAL, _DECODERS)
         return tried is None or tried.decode() != self.decoders()
 
-    def _is_current(self, op: Op) -> bool:
+    def _is_current(self, op: RecordAnalysis) -> bool:
         """Whether nobody has looked at the photo since its scores were read."""
-        assert isinstance(op, RecordAnalysis)
         photo = self._state.photos.get(op.photo)
         sight = None if photo is None else photo.sights.get(op.pack)
         return sight is not None and sight.details == op.details
@@ -219,19 +229,19 @@ class Rescan:
         """Return how many could be looked at, and how many have other tags after it."""
         if not photos or not self._can_look:
             return 0, 0
-        before = {ident: self._sight(ident) for ident in photos}
+        before = {ident: self._seen(ident) for ident in photos}
         await self._looker.look_again(photos)
         looked = changed = 0
-        for ident, old in before.items():
-            new = self._sight(ident)
+        for ident, (old, tags) in before.items():
+            new, now = self._seen(ident)
             if new is not None and (old is None or new.stamp != old.stamp):
                 looked += 1
-                changed += not _same(new.tags, old.tags if old is not None else ())
+                changed += not _same(now, tags)
         return looked, changed
 
-    def _sight(self, ident: ContentId) -> Sight | None:
+    def _seen(self, ident: ContentId) -> tuple[Sight | None, dict[TagId, float]]:
         photo = self._state.photos.get(ident)
-        return None if photo is None else photo.sight
+        return (None, {}) if photo is None else (photo.sight, photo.seen)
 
     def _targets(self) -> BitMap:
         raw = self._store.get(Table.LOCAL, _TARGETS)
@@ -266,9 +276,10 @@ class Rescan:
         self._moved = trio.Event()
 
 
-def _same(new: tuple[Scored, ...], old: tuple[Scored, ...]) -> bool:
+def _by_tag(tags: tuple[Scored, ...]) -> dict[TagId, float]:
+    return {seen.tag: seen.confidence for seen in tags}
+
+
+def _same(new: Mapping[TagId, float], old: Mapping[TagId, float]) -> bool:
     """Whether two sets of tags are the same, as sure as far as kept scores can say."""
-    before = {seen.tag: seen.confidence for seen in old}
-    return before.keys() == {seen.tag for seen in new} and all(
-        abs(before[seen.tag] - seen.confidence) <= SAME for seen in new
-    )
+    return new.keys() == old.keys() and all(abs(old[tag] - new[tag]) <= SAME for tag in new)

@@ -33,6 +33,7 @@ class StateDir:
         self.heads = root / "heads"
         self.login = root / "login"
         self.paused = root / "paused"
+        self.recognition_rests = root / "recognition-rests"
         self.cache_size = root / "cache-size"
         self.pins = root / "pins"
         self.journal = root / "journal"

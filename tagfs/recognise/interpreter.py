@@ -29,7 +29,7 @@ def _interpreter_class() -> Any:
 
 
 class Network:
-    """A loaded model with one image input and two outputs; runs on one thread."""
+    """A loaded model with one image input; runs on one thread."""
 
     def __init__(self, model: bytes) -> None:
         """Load and allocate.
@@ -41,13 +41,24 @@ class Network:
         self._interpreter = _interpreter_class()(model_content=model, num_threads=1)
         self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]
-        outputs = self._interpreter.get_output_details()
-        self._outputs = [int(o["index"]) for o in outputs]
+        self._outputs = self._interpreter.get_output_details()
         self.side = int(self._input["shape"][1])
+        self.takes_bytes = np.dtype(self._input["dtype"]) == np.uint8
 
-    def run(self, image: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return probabilities (classes,) and embedding (features,) of an image (n, n, 3)."""
+    def run(self, image: NDArray[Any]) -> list[NDArray[np.float32]]:
+        """Return every output, the first dimension (of one picture) taken off.
+
+        ``image`` is RGB of shape (side, side, 3): uint8 where the network takes bytes, else
+        float32 scaled by who calls. Quantised outputs come as the numbers they stand for.
+        """
         self._interpreter.set_tensor(int(self._input["index"]), image[None])
         self._interpreter.invoke()
-        first, second = (self._interpreter.get_tensor(o)[0] for o in self._outputs)
-        return first, second
+        return [self._read(output) for output in self._outputs]
+
+    def _read(self, output: Any) -> NDArray[np.float32]:
+        values: NDArray[Any] = self._interpreter.get_tensor(int(output["index"]))[0]
+        if values.dtype == np.float32:
+            return values
+        scale, zero = output["quantization"]
+        found: NDArray[np.float32] = (values.astype(np.float32) - zero) * np.float32(scale)
+        return found

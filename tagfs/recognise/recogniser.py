@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import trio
@@ -28,6 +28,8 @@ from tagfs.recognise.sniff import DECODABLE, MOVIES, TELLING
 
 Read = Callable[[int, int], Awaitable[bytes | bytearray | memoryview]]
 
+NICE = 10
+"""How much lower than others the priority of workers is, where nobody says otherwise."""
 START_SECONDS = 60.0
 """A worker that is not ready by then is given up."""
 PHOTO_SECONDS = 30.0
@@ -51,12 +53,14 @@ class _Worker:
         self.photos = 0
 
     @classmethod
-    async def start(cls, pack: packs.Pack) -> _Worker:
+    async def start(cls, installed: Sequence[packs.Pack], nice: int) -> _Worker:
         """Start a worker and wait until it is locked in; raises PackMissing when it does not."""
-        command = [sys.executable, "-I", "-m", "tagfs.recognise.worker"]
+        command = [sys.executable, "-I", "-m", "tagfs.recognise.worker", str(nice)]
+        for pack in installed:
+            command += [pack.name, str(packs.model_path(pack))]
         try:
             process = await trio.lowlevel.open_process(
-                [*command, str(packs.model_path(pack)), pack.name],
+                command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -159,11 +163,12 @@ async def material(read: Read, size: int, media_type: str) -> tuple[int, int] | 
 
 
 class Recogniser:
-    """Looks at pictures with one pack. Make it with ``recogniser``."""
+    """Looks at pictures with the default pack and others. Make it with ``recogniser``."""
 
-    def __init__(self, pack: packs.Pack, jobs: int) -> None:
-        self._pack = pack
-        self.pack = pack.id
+    def __init__(self, installed: Sequence[packs.Pack], jobs: int, nice: int = NICE) -> None:
+        self._packs = installed
+        self._nice = nice
+        self.pack = installed[0].id
         self.jobs = jobs
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
@@ -231,7 +236,7 @@ class Recogniser:
         self._idle.append(await self._start())
 
     async def _start(self) -> _Worker:
-        worker = await _Worker.start(self._pack)
+        worker = await _Worker.start(self._packs, self._nice)
         self._all.add(worker)
         return worker
 
@@ -252,6 +257,7 @@ class Recogniser:
             result.embedding,
             result.thumbnail,
             result.unreadable,
+            result.more,
         )
 
     def _unreadable(self, media_type: str, reason: str) -> Analysis:
@@ -259,19 +265,22 @@ class Recogniser:
 
 
 @asynccontextmanager
-async def recogniser(
-    name: str = packs.DEFAULT, jobs: int | None = None
-) -> AsyncIterator[Recogniser]:
-    """Open a recogniser, its first worker ready.
+async def recogniser(jobs: int | None = None, nice: int = NICE) -> AsyncIterator[Recogniser]:
+    """Open a recogniser with the default pack and all others that are installed.
 
-    Raises PackMissing when the weights are not installed, or no worker can be had: no
-    interpreter, no sandbox. Raises Integrity when the weights are damaged.
+    Its first worker is ready. Raises PackMissing when the weights of the default pack are not
+    installed, or no worker can be had: no interpreter, no sandbox. Raises Integrity when they are
+    damaged; another pack that is damaged is left out.
     """
-    pack = packs.load(name)
-    await trio.to_thread.run_sync(packs.read_model, pack)
-    found = Recogniser(pack, jobs or max(1, math.ceil((os.cpu_count() or 1) / 2)))
+    installed = await trio.to_thread.run_sync(_installed)
+    found = Recogniser(installed, jobs or max(1, math.ceil((os.cpu_count() or 1) / 2)), nice)
     try:
         await found.begin()
         yield found
     finally:
         await found.close()
+
+
+def _installed() -> list[packs.Pack]:
+    packs.read_model(packs.load())
+    return list(packs.installed())

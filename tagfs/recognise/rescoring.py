@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-import numpy as np
-
-from tagfs.model import Scored, TagId
-from tagfs.recognise import packs, taxonomy
-from tagfs.recognise.packs import Pack
+from tagfs.model import Scored
+from tagfs.recognise import fusion, packs, taxonomy
+from tagfs.recognise.fusion import Fusion
+from tagfs.recognise.packs import DEFAULT, Pack, is_open
 from tagfs.recognise.taxonomy import ConceptGraph
-
-GRAIN = 1 / 65535
-"""Kept scores are so coarse: one within it of its threshold may have been on either side."""
 
 READERS = 2
 """Which readers of metadata look at what is not decoded; a higher number reads more of it."""
@@ -25,61 +21,49 @@ class Rescores(Protocol):
 
     pack: str
 
-    def tags(self, scores: Iterable[Scored], before: Set[TagId]) -> tuple[Scored, ...]:
-        """Return the tags of a photo; ``before`` had them when the scores were new."""
+    def tags(self, scores: Mapping[str, Iterable[Scored]]) -> Mapping[str, tuple[Scored, ...]]:
+        """Return the tags that each pack gives a photo, by the names of the packs."""
+
+    def lacks(self, scores: Mapping[str, Iterable[Scored]]) -> bool:
+        """Whether a pack that is installed would look at the photo and has not."""
 
 
 class Rescorer:
-    """Applies the thresholds of one pack to scores that its network gave."""
+    """Decides anew by the votes that the networks gave."""
 
-    def __init__(self, pack: Pack, graph: ConceptGraph) -> None:
+    def __init__(
+        self, pack: Pack, graph: ConceptGraph, fusion: Fusion, others: Sequence[Pack] = ()
+    ) -> None:
         self.pack = pack.id
-        self._calibration = pack.calibration
         self._graph = graph
-        self._classes = frozenset(graph.classes(pack.labels))
+        self._fusion = fusion
+        self._others = others
+        self._classes = frozenset(t for t in graph.classes(pack.labels) if t is not None)
 
-    def tags(self, scores: Iterable[Scored], before: Set[TagId]) -> tuple[Scored, ...]:
+    def tags(self, scores: Mapping[str, Iterable[Scored]]) -> Mapping[str, tuple[Scored, ...]]:
         """Return the tags that pass with their confidence, the surest first, ancestors too.
 
         A concept that had no score of its own, because the graph did not have it there, is as
-        sure as the classes below it together.
+        sure as the classes of the default pack below it together.
         """
-        kept = {scored.tag: scored.confidence for scored in scores}
+        votes = {name: {s.tag: s.confidence for s in kept} for name, kept in scores.items()}
+        kept = votes.get(DEFAULT, {})
         found = dict(kept)
         for tag in kept.keys() & self._classes:
             for above in self._graph.ancestors(tag) - kept.keys():
                 found[above] = min(1.0, found.get(above, 0.0) + kept[tag])
-        known = [tag for tag in sorted(found) if tag in self._graph]
-        sure = self._confidence(known, found)
-        passed: dict[TagId, float] = {}
-        for tag in known:
-            if self._passes(found[tag], self._threshold(tag), tag in before):
-                for implied in {tag} | self._graph.ancestors(tag):
-                    least = max(sure[tag], sure.get(implied, 0.0))
-                    passed[implied] = max(least, passed.get(implied, 0.0))
-        order = sorted(passed.items(), key=lambda item: (-item[1], item[0]))
-        return tuple(Scored(tag, confidence) for tag, confidence in order)
+        return self._fusion.fuse(votes | {DEFAULT: found})
 
-    def _threshold(self, tag: TagId) -> float:
-        return self._calibration.thresholds.get(tag, self._calibration.default)
-
-    def _passes(self, score: float, threshold: float, passed_before: bool) -> bool:
-        if abs(score - threshold) <= GRAIN:
-            return passed_before
-        return score > threshold
-
-    def _confidence(self, tags: list[TagId], found: dict[TagId, float]) -> dict[TagId, float]:
-        certainty = self._calibration.certainty
-        if certainty is None or not tags:
-            return dict(found)
-        scores = np.array([found[tag] for tag in tags], dtype=np.float32)
-        thresholds = np.array([self._threshold(tag) for tag in tags], dtype=np.float32)
-        return dict(zip(tags, map(float, certainty.of(scores, thresholds)), strict=True))
+    def lacks(self, scores: Mapping[str, Iterable[Scored]]) -> bool:
+        """Whether a pack that is installed would look at the photo and has not."""
+        votes = {name: {s.tag: s.confidence for s in kept} for name, kept in scores.items()}
+        return any(is_open(pack, votes) for pack in self._others if pack.name not in votes)
 
 
 def todays() -> Rescorer:
-    """Return the rescorer of the default pack as this tagfs ships it; it needs no weights."""
-    return Rescorer(packs.load(), taxonomy.load())
+    """Return the rescorer of the packs as this tagfs ships them; it needs no weights."""
+    others = [pack for name in packs.names()[1:] if packs.is_there(pack := packs.load(name))]
+    return Rescorer(packs.load(), taxonomy.load(), fusion.load(), others)
 
 
 def decoders() -> str:

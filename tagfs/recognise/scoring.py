@@ -1,4 +1,4 @@
-"""From the classifier's probabilities to concepts: roll-up, evidence, thresholds. Pure."""
+"""From the classes of a network to concepts: roll-up, evidence, how sure a score is. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from tagfs.model import Scored, TagId, Taxonomy
 
 FLOOR = 0.05
-"""Confidence from which on a concept is kept for later rescans."""
+"""Score from which on a concept is kept for later rescans."""
+GRAINS = 65535
+"""Scores are kept in so many steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,14 @@ class Calibration:
     evidence: Mapping[TagId, Sequence[TagId]]
     certainty: Certainty | None = None
 
+    def threshold(self, tag: TagId) -> float:
+        """Return the score above which a concept is a tag."""
+        return self.thresholds.get(tag, self.default)
+
+
+Votes = Mapping[TagId, float]
+"""What one pack thinks of a picture: a concept's score in [0, 1], as it came."""
+
 
 class Scorer:
     """Scores concepts by adding up the probabilities of the classes that are, or show, them.
@@ -61,52 +71,42 @@ class Scorer:
     """
 
     def __init__(
-        self, classes: Sequence[TagId], taxonomy: Taxonomy, calibration: Calibration
+        self,
+        classes: Sequence[TagId | None],
+        taxonomy: Taxonomy,
+        evidence: Mapping[TagId, Sequence[TagId]],
     ) -> None:
-        self._taxonomy = taxonomy
-        self._calibration = calibration
+        """``classes`` has the concept of each output, None for one that means nothing."""
         rows: dict[TagId, set[int]] = {}
+        position: dict[TagId, set[int]] = {}
         for index, leaf in enumerate(classes):
-            for tag in {leaf} | taxonomy.ancestors(leaf):
-                rows.setdefault(tag, set()).add(index)
-        position = {leaf: index for index, leaf in enumerate(classes)}
-        for tag, shown_by in calibration.evidence.items():
-            rows.setdefault(tag, set()).update(position[leaf] for leaf in shown_by)
+            if leaf is not None:
+                position.setdefault(leaf, set()).add(index)
+                for tag in {leaf} | taxonomy.ancestors(leaf):
+                    rows.setdefault(tag, set()).add(index)
+        for tag, shown_by in evidence.items():
+            rows.setdefault(tag, set()).update(*(position[leaf] for leaf in shown_by))
         self.tags = sorted(rows)
         self._matrix = np.zeros((len(classes), len(self.tags)), dtype=np.float32)
         for column, tag in enumerate(self.tags):
             self._matrix[sorted(rows[tag]), column] = 1.0
-        self.thresholds = np.array(
-            [calibration.thresholds.get(t, calibration.default) for t in self.tags],
-            dtype=np.float32,
-        )
 
     def summed(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the score of each of ``tags``, for probabilities of shape (…, classes)."""
         scores: NDArray[np.float32] = np.minimum(probabilities @ self._matrix, 1.0)
         return scores
 
-    def score(
-        self, probabilities: NDArray[np.float32]
-    ) -> tuple[tuple[Scored, ...], tuple[Scored, ...]]:
-        """Return (tags that pass with their confidence, all above the floor as they scored).
-
-        A tag that passes brings its ancestors; they are at least as sure as it is. Scores are
-        not calibrated: they stay of use when thresholds change. Both are ordered surest first.
-        """
+    def votes(self, probabilities: NDArray[np.float32]) -> Votes:
+        """Return the scores above the floor, as coarse as they are kept."""
         found = self.summed(probabilities)
-        certainty = self._calibration.certainty
-        sure = found if certainty is None else certainty.of(found, self.thresholds)
-        confidence = dict(zip(self.tags, map(float, sure), strict=True))
-        passed: dict[TagId, float] = {}
-        for column in np.flatnonzero(found > self.thresholds):
-            tag = self.tags[column]
-            for implied in {tag} | self._taxonomy.ancestors(tag):
-                least = max(confidence[tag], confidence.get(implied, 0.0))
-                passed[implied] = max(least, passed.get(implied, 0.0))
-        kept = np.flatnonzero(found >= FLOOR)
-        return _ordered(passed), _ordered({self.tags[c]: float(found[c]) for c in kept})
+        return coarse({self.tags[c]: float(found[c]) for c in np.flatnonzero(found >= FLOOR)})
 
 
-def _ordered(scored: Mapping[TagId, float]) -> tuple[Scored, ...]:
-    return tuple(Scored(t, c) for t, c in sorted(scored.items(), key=lambda s: (-s[1], s[0])))
+def coarse(votes: Votes) -> Votes:
+    """Return votes as they are kept: who decides by them decides the same from kept ones."""
+    return {tag: round(score * GRAINS) / GRAINS for tag, score in votes.items()}
+
+
+def ordered(votes: Votes) -> tuple[Scored, ...]:
+    """Return votes as they are kept, the surest first."""
+    return tuple(Scored(t, c) for t, c in sorted(votes.items(), key=lambda v: (-v[1], v[0])))

@@ -11,8 +11,8 @@ import functools
 import json
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from tagfs.errors import Integrity
 from tagfs.model import TagId
@@ -20,13 +20,14 @@ from tagfs.model import TagId
 
 def fold(word: str) -> str:
     """Return the form in which names compare: NFC, casefolded, single spaces."""
+    if word.isascii():
+        return " ".join(word.lower().split())
     folded = unicodedata.normalize("NFC", word).casefold()
     return " ".join(unicodedata.normalize("NFC", folded).split())
 
 
-@dataclass(frozen=True, slots=True)
-class Concept:
-    """One thing that a recogniser may see."""
+class Concept(NamedTuple):
+    """One thing that a recogniser may see; a tuple, because thousands are made at every start."""
 
     id: TagId
     name: str
@@ -38,37 +39,44 @@ class ConceptGraph:
     """An immutable acyclic graph of concepts; implements ``model.Taxonomy``."""
 
     def __init__(
-        self, concepts: Iterable[Concept], classes: Mapping[str, tuple[TagId, ...]] | None = None
+        self,
+        concepts: Iterable[Concept],
+        classes: Mapping[str, tuple[TagId | None, ...]] | None = None,
     ) -> None:
         """Index the concepts.
 
         Raises:
-            Integrity: a word means two concepts, a parent is unknown or the graph has a cycle.
+            Integrity: a word means two concepts, a parent or a class is unknown or the graph has
+                a cycle.
         """
         self._concepts = {c.id: c for c in concepts}
         self._classes = dict(classes or {})
         self._words: dict[str, TagId] = {}
-        self._children: dict[TagId, list[TagId]] = {c: [] for c in self._concepts}
         for concept in self._concepts.values():
             for word in (concept.name, *concept.synonyms):
                 if self._words.setdefault(fold(word), concept.id) != concept.id:
                     raise Integrity(f"The concept graph gives the word {word!r} two meanings.")
+        for concept in self._concepts.values():
             for parent in concept.parents:
                 if parent not in self._concepts:
                     raise Integrity(f"The concept {concept.id} has an unknown parent {parent}.")
-                self._children[parent].append(concept.id)
-        self._above: dict[TagId, frozenset[TagId]] = {}
-        for tag in self._concepts:
-            self._gather(tag, ())
+        for labels, order in self._classes.items():
+            if unknown := set(order) - self._concepts.keys() - {None}:
+                raise Integrity(f"The label set {labels} has unknown concepts: {unknown}.")
+        # By parents, not by concept: thousands of species have the same few parents.
+        self._above: dict[tuple[TagId, ...], frozenset[TagId]] = {(): frozenset()}
+        for parents in {concept.parents for concept in self._concepts.values()}:
+            self._gather(parents, ())
 
-    def _gather(self, tag: TagId, path: tuple[TagId, ...]) -> frozenset[TagId]:
-        if tag in path:
-            raise Integrity(f"The concept graph has a cycle through {tag}.")
-        if tag not in self._above:
-            parents = self._concepts[tag].parents
-            above = {a for p in parents for a in self._gather(p, (*path, tag))}
-            self._above[tag] = frozenset(above.union(parents))
-        return self._above[tag]
+    def _gather(self, parents: tuple[TagId, ...], path: tuple[TagId, ...]) -> frozenset[TagId]:
+        if parents not in self._above:
+            above = set(parents)
+            for parent in parents:
+                if parent in path:
+                    raise Integrity(f"The concept graph has a cycle through {parent}.")
+                above |= self._gather(self._concepts[parent].parents, (*path, parent))
+            self._above[parents] = frozenset(above)
+        return self._above[parents]
 
     def __len__(self) -> int:
         return len(self._concepts)
@@ -95,9 +103,18 @@ class ConceptGraph:
         """Return the concepts directly below; empty for an unknown tag."""
         return tuple(self._children.get(tag, ()))
 
+    @functools.cached_property
+    def _children(self) -> dict[TagId, list[TagId]]:
+        found: dict[TagId, list[TagId]] = {}
+        for concept in self._concepts.values():
+            for parent in concept.parents:
+                found.setdefault(parent, []).append(concept.id)
+        return found
+
     def ancestors(self, tag: TagId) -> frozenset[TagId]:
         """Return every concept above ``tag``, without itself; empty for an unknown tag."""
-        return self._above.get(tag, frozenset())
+        concept = self._concepts.get(tag)
+        return self._above[concept.parents] if concept else frozenset()
 
     def find(self, word: str) -> TagId | None:
         """Return the concept with this name or synonym (NFC casefold compared)."""
@@ -107,8 +124,10 @@ class ConceptGraph:
         """Return every concept, ordered by id."""
         return tuple(sorted(self._concepts))
 
-    def classes(self, labels: str) -> tuple[TagId, ...]:
-        """Return the concept of each output of a classifier that uses this label set.
+    def classes(self, labels: str) -> tuple[TagId | None, ...]:
+        """Return the concept of each output of a network that uses this label set.
+
+        None stands for an output that means nothing, such as the background.
 
         Raises:
             Integrity: the graph has no label set of that name.
@@ -117,6 +136,15 @@ class ConceptGraph:
             return self._classes[labels]
         except KeyError:
             raise Integrity(f"The concept graph has no label set {labels!r}.") from None
+
+    def reached(self, names: Iterable[str]) -> int:
+        """Return how many concepts these label sets reach: their classes and all above them.
+
+        Raises:
+            Integrity: the graph has no label set of one of the names.
+        """
+        found = {tag for name in names for tag in self.classes(name) if tag is not None}
+        return len(found.union(*map(self.ancestors, found)))
 
 
 def parse(text: str) -> ConceptGraph:
@@ -129,12 +157,12 @@ def parse(text: str) -> ConceptGraph:
         data = json.loads(text)
         if data["format"] != 1:
             raise Integrity(f"The concept graph has format {data['format']}, not 1.")
-        concepts = [
-            Concept(TagId(tag), name, tuple(synonyms), tuple(map(TagId, parents)))
-            for tag, name, synonyms, parents in data["concepts"]
-        ]
-        return ConceptGraph(concepts, {"imagenet": tuple(map(TagId, data["imagenet"]))})
-    except (KeyError, TypeError, ValueError) as error:
+        rows = data["concepts"]
+        concepts = [Concept(t, name, tuple(words), tuple(above)) for t, name, words, above in rows]
+        ids = {None: None} | {c.id: c.id for c in concepts}
+        labels = {name: tuple(ids[t] for t in order) for name, order in data["labels"].items()}
+        return ConceptGraph(concepts, labels)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Integrity(f"The concept graph cannot be read: {error!r}.") from error
 
 

@@ -143,21 +143,20 @@ class Attributes:
         return None
 
     def _said(self, file: FileRecord, photo: PhotoRecord | None, name: str) -> str | None:
-        """Return who says that a tag belongs to a file, and how sure they are."""
+        """Return who says that a tag belongs to a file, and how sure they are, the surest first."""
         tag = self._state.photos.tag(name)
         if tag is None or tag not in self._tags.in_force(file):
             return None
         own = self._tags.own(file)
         if tag in own or any(tag in self._state.photos.above(t) for t in own):
             return "you"
-        sights = photo.sights.items() if photo is not None else ()
-        pack, sight = max(sights, key=lambda s: s[1].stamp, default=(None, None))
         seen = [
-            s.confidence
-            for s in (sight.tags if sight is not None else ())
-            if self._state.photos.canonical(s.tag) == tag
+            (scored.confidence, pack)
+            for pack, sight in (photo.counting.items() if photo is not None else ())
+            for scored in sight.tags
+            if self._state.photos.canonical(scored.tag) == tag
         ]
-        return f"{max(seen):.2f} auto {pack}" if seen else None
+        return ", ".join(f"{sure:.2f} auto {pack}" for sure, pack in sorted(seen, reverse=True))
 
     # -- what is only kept -------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from pyroaring import BitMap
 from tagfs.catalog.photos import ALL, FAVOURITES, UNTAGGED
 from tagfs.catalog.records import PhotoRecord
 from tagfs.catalog.state import State
-from tagfs.model import ROOT, UNFILED, FileId, FolderId, Place, Scored, Word
+from tagfs.model import ROOT, UNFILED, FileId, FolderId, Place, TagId, Word
 from tagfs.vault.ops import Field
 from tagfs.views.query import parse
 from tagfs.views.terms import (
@@ -123,8 +123,8 @@ def _numbers(state: State, term: object, hint: Callable[[str], None]) -> BitMap:
                 state,
                 found,
                 lambda p: any(
-                    s.tag == tag and all(c.holds(s.confidence) for c in confs)
-                    for s in (p.sight.tags if p.sight else ())
+                    state.photos.canonical(seen) == tag and all(c.holds(sure) for c in confs)
+                    for seen, sure in p.seen.items()
                 ),
             )
         case Is(flag=Flag.FAVOURITE):
@@ -182,7 +182,10 @@ def _named(state: State, photo: PhotoRecord, pattern: str) -> bool:
 
 
 def _hit(state: State, photo: PhotoRecord, name: bytes) -> Hit:
-    seen = {state.photos.canonical(s.tag): s.confidence for s in _tags(photo)}
+    seen: dict[TagId, float] = {}
+    for tag, confidence in photo.seen.items():
+        into = state.photos.canonical(tag)
+        seen[into] = max(confidence, seen.get(into, 0.0))
     tags = []
     for tag in photo.tags:
         said = photo.words.get(tag)
@@ -199,10 +202,6 @@ def _hit(state: State, photo: PhotoRecord, name: bytes) -> Hit:
         _date(photo),
         photo.sight.facts.place if photo.sight else None,
     )
-
-
-def _tags(photo: PhotoRecord) -> tuple[Scored, ...]:
-    return photo.sight.tags if photo.sight else ()
 
 
 def paths_of(state: State, ident: FileId) -> list[str]:

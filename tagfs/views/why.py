@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tagfs.catalog.records import FileRecord, PhotoRecord, Sight
+from tagfs.catalog.records import FileRecord, PhotoRecord
+from tagfs.catalog.sights import Sight
 from tagfs.catalog.state import State
 from tagfs.errors import FileError, Integrity, Usage
 from tagfs.model import Scored, TagId, Word
 from tagfs.pipeline.contents import Contents
 from tagfs.pipeline.details import Details
-from tagfs.recognise import packs
-from tagfs.recognise.scoring import Calibration
+from tagfs.recognise import fusion
+from tagfs.recognise.fusion import Fusion
 from tagfs.vault.ops import Field
 from tagfs.views.search import paths_of
 
@@ -124,7 +125,7 @@ async def _scores(
     found: dict[str, tuple[Scored, ...]] = {}
     missing = None
     details = Details(state, contents)
-    for pack, sight in photo.sights.items():
+    for pack, sight in photo.counting.items():
         try:
             kept = await details.of(sight)
         except (FileError, Integrity) as error:
@@ -153,34 +154,24 @@ def _rows(
     for tag, (word, _) in photo.words.items():
         if word is not Word.UNSET:
             row(tag).word = word
-    for pack, sight in photo.sights.items():
-        calibration = _calibration(pack)
-        for seen in _seen(pack, sight, scores.get(pack, ()), calibration):
+    decides = fusion.load()
+    for pack, sight in photo.counting.items():
+        for seen in _seen(pack, sight, scores.get(pack, ()), decides):
             row(seen[0]).seen.append(seen[1])
     return rows
 
 
 def _seen(
-    pack: str, sight: Sight, scores: tuple[Scored, ...], calibration: Calibration | None
+    pack: str, sight: Sight, scores: tuple[Scored, ...], decides: Fusion
 ) -> list[tuple[TagId, Seen]]:
     by_tag: dict[TagId, Seen] = {}
     for passed in sight.tags:
         by_tag[passed.tag] = Seen(pack, passed.confidence)
     for scored in scores:
         by_tag.setdefault(scored.tag, Seen(pack)).score = scored.confidence
-    if calibration is not None:
-        for tag, seen in by_tag.items():
-            seen.threshold = calibration.thresholds.get(tag, calibration.default)
+    for tag, seen in by_tag.items():
+        seen.threshold = decides.threshold(pack, tag)
     return list(by_tag.items())
-
-
-def _calibration(pack: str) -> Calibration | None:
-    """Return today's thresholds when they are of the pack that looked."""
-    try:
-        manifest = packs.load(pack.rpartition("-")[0])
-    except (Usage, Integrity):
-        return None
-    return manifest.calibration if manifest.id == pack else None
 
 
 def _explain(state: State, photo: PhotoRecord, rows: Mapping[TagId, TagReason]) -> None:

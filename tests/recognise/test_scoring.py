@@ -1,14 +1,15 @@
-"""Concepts from probabilities: roll-up, evidence, thresholds."""
+"""Concepts from probabilities: roll-up, evidence, how sure a score is."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from tagfs.model import TagId
-from tagfs.recognise.scoring import Calibration, Certainty, Scorer, log_odds
+from tagfs.recognise.scoring import Certainty, Scorer, log_odds
 
 LEAVES = [TagId(t) for t in ("tabby", "siamese", "beagle", "skis")]
 
@@ -32,44 +33,48 @@ class Graph:
         return TagId(word)
 
 
-def scorer(**thresholds: float) -> Scorer:
-    evidence = {TagId("person"): (TagId("skis"),)}
-    calibration = Calibration({TagId(t): v for t, v in thresholds.items()}, 0.5, evidence)
-    return Scorer(LEAVES, Graph(), calibration)
+EVIDENCE = {TagId("person"): (TagId("skis"),)}
 
 
-def tags(found: Scorer, *probabilities: float) -> dict[str, float]:
-    passed, _ = found.score(np.array(probabilities, dtype=np.float32))
-    return {s.tag: round(s.confidence, 3) for s in passed}
+def votes(*probabilities: float, classes: Sequence[TagId | None] = LEAVES) -> dict[str, float]:
+    evidence = EVIDENCE if TagId("skis") in classes else {}
+    found = Scorer(classes, Graph(), evidence).votes(np.array(probabilities, dtype=np.float32))
+    return {tag: round(score, 3) for tag, score in found.items()}
 
 
-def test_an_unsure_breed_and_a_sure_animal_give_the_animal() -> None:
-    assert tags(scorer(), 0.4, 0.35, 0.1, 0.0) == {"cat": 0.75, "animal": 0.85}
-
-
-def test_a_tag_that_passes_brings_its_ancestors() -> None:
-    assert set(tags(scorer(animal=0.99), 0.8, 0.0, 0.0, 0.0)) == {"tabby", "cat", "animal"}
+def test_the_probabilities_of_classes_add_up_in_what_is_above_them() -> None:
+    assert votes(0.4, 0.35, 0.1, 0.0) == {
+        "tabby": 0.4,
+        "siamese": 0.35,
+        "beagle": 0.1,
+        "cat": 0.75,
+        "dog": 0.1,
+        "animal": 0.85,
+    }
 
 
 def test_evidence_shows_a_concept_that_is_not_above_the_class() -> None:
-    assert tags(scorer(skis=1.01), 0.0, 0.0, 0.0, 0.9) == {"person": 0.9}
+    assert votes(0.0, 0.0, 0.0, 0.9) == {"person": 0.9, "skis": 0.9}
 
 
-def test_a_threshold_above_one_is_never_passed() -> None:
-    assert "skis" not in tags(scorer(skis=1.01), 0.0, 0.0, 0.0, 1.0)
+def test_scores_below_the_floor_are_not_kept() -> None:
+    assert set(votes(0.2, 0.0, 0.04, 0.0)) == {"tabby", "cat", "animal"}
 
 
-def test_scores_keep_what_did_not_pass_for_later_rescans() -> None:
-    passed, scores = scorer().score(np.array([0.2, 0.0, 0.04, 0.0], dtype=np.float32))
-    assert passed == ()
-    assert {s.tag for s in scores} == {"tabby", "cat", "animal"}
+def test_a_score_is_never_above_one() -> None:
+    assert max(votes(0.7, 0.4, 0.0, 0.0).values()) == 1.0
 
 
-def test_confidences_are_ordered_and_never_above_one() -> None:
-    passed, _ = scorer().score(np.array([0.7, 0.4, 0.0, 0.0], dtype=np.float32))
-    values = [s.confidence for s in passed]
-    assert values == sorted(values, reverse=True)
-    assert max(values) == pytest.approx(1.0)
+def test_an_output_that_means_nothing_is_ignored() -> None:
+    assert votes(0.9, 0.06, 0.0, 0.04, classes=[None, *LEAVES[:2], None]) == {
+        "tabby": 0.06,
+        "cat": 0.06,
+        "animal": 0.06,
+    }
+
+
+def test_outputs_that_mean_one_concept_are_added_up() -> None:
+    assert votes(0.3, 0.4, classes=[LEAVES[3], LEAVES[3]])["skis"] == 0.7
 
 
 def test_certainty_rises_with_the_score_and_is_even_at_the_threshold() -> None:
@@ -82,22 +87,3 @@ def test_certainty_rises_with_the_score_and_is_even_at_the_threshold() -> None:
     at = np.array([0.2], dtype=np.float32)
     assert curve.of(at, at)[0] == pytest.approx(0.5)
     assert np.isfinite(log_odds(np.array([0.0, 1.0, 1.01], dtype=np.float32))).all()
-
-
-def test_confidence_is_by_the_threshold_and_scores_are_as_they_were() -> None:
-    calibration = Calibration({TagId("skis"): 0.1}, 0.5, {}, Certainty(0.0, 1.0))
-    passed, scores = Scorer(LEAVES, Graph(), calibration).score(
-        np.array([0.0, 0.0, 0.6, 0.3], dtype=np.float32)
-    )
-    confidence = {s.tag: s.confidence for s in passed}
-    assert confidence["skis"] > confidence["beagle"] > 0.5  # 0.3 of 0.1 says more than 0.6 of 0.5
-    assert {s.tag: round(s.confidence, 3) for s in scores}["skis"] == 0.3
-
-
-def test_an_ancestor_is_at_least_as_sure_as_what_is_below_it() -> None:
-    calibration = Calibration({TagId("animal"): 0.95}, 0.2, {}, Certainty(0.0, 1.0))
-    passed, _ = Scorer(LEAVES, Graph(), calibration).score(
-        np.array([0.8, 0.0, 0.0, 0.0], dtype=np.float32)
-    )
-    confidence = {s.tag: s.confidence for s in passed}
-    assert confidence["animal"] >= confidence["cat"] >= confidence["tabby"]

@@ -1420,8 +1420,12 @@ class State:
         """
         value = self.get(FILE, file, CONTENT)
         photo = file if value is None else value[0]
-        seen = [held for (content, _), held in self.looks.items() if content == photo]
-        tags = {item[0] for item in max(seen, key=lambda h: h[0])[1][4]} if seen else set()
+        newest: dict[str, tuple[Stamp, list[Any]]] = {}
+        for (content, pack), held in sorted(self.looks.items(), key=lambda look: look[0]):
+            name = pack.rpartition("-")[0] or pack
+            if content == photo and (name not in newest or newest[name][0] <= held[0]):
+                newest[name] = held
+        tags = {item[0] for _, look in newest.values() for item in look[4]}
         for (about, tag), (_, word) in self.words.items():
             if about == photo and word == 1:
                 tags.add(tag)
