@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from species import Placed, Places, Rules, Species, place, read_labels, read_rules, written_everyday
-from wordnet import Nouns, Synset, fold, read_wordnet, small_words
+from wordnet import Nouns, Synset, fold, plain, read_wordnet, small_words
 
 from tagfs.recognise.taxonomy import parse
 
@@ -223,9 +223,10 @@ def name_species(
             own = placed.species[concept]
             given = rules.kinds.get(concept, [everyday[own.common]])[0]
             wanted[concept] = given or own.scientific
-    count = Counter(map(fold, wanted.values()))
+    count = Counter(map(plain, wanted.values()))
+    alike = set(map(plain, names.values()))
     for concept, name in wanted.items():
-        if fold(name) in taken or count[fold(name)] > 1:
+        if fold(name) in taken or plain(name) in alike or count[plain(name)] > 1:
             name = f"{name} ({placed.species[concept].scientific})"
         names[concept] = name
     taken |= {fold(names[c]) for c in wanted}

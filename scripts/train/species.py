@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wordnet import Nouns, fold
+from wordnet import Nouns, fold, plain
 
 ESCAPE = re.compile(r"\\(?:x|u)([0-9a-f]{2}(?:[0-9a-f]{2})?)")
 """Letters beyond ASCII stand in the label files as they would in a program."""
@@ -48,6 +48,7 @@ class Rules:
     """What species.txt says."""
 
     roots: dict[str, str] = field(default_factory=dict)
+    by_genus: set[str] = field(default_factory=set)
     groups: dict[str, str] = field(default_factory=dict)
     heads: dict[str, str] = field(default_factory=dict)
     no_heads: set[str] = field(default_factory=set)
@@ -96,6 +97,9 @@ def read_rules(path: Path) -> Rules:
         if kind == "root":
             labels, synset = rest.split()
             rules.roots[labels] = synset
+            continue
+        if kind == "genus":
+            rules.by_genus.add(rest)
             continue
         if kind == "small":
             rules.small.update(rest.split())
@@ -208,7 +212,9 @@ class Places:
             kind = next((a for a in above if root in self.above(a)), None)
         if head is None or kind is None:
             return head or kind or root
-        return kind if head in self.above(kind) else head
+        if head in self.above(kind) or kind in self.above(head):
+            return kind if head in self.above(kind) else head
+        return kind if labels in self._rules.by_genus else head
 
 
 def singular(word: str) -> list[str]:
@@ -280,12 +286,13 @@ def place(
     taken = set(concept.values())
     parents = {s: places.parent(s, n, taken) for n, s in listed if s not in concept}
     children = Counter(parents.values())
-    for species, kind in list(parents.items()):
-        entry = nouns.synsets.get(kind)
-        lone = children[kind] == 1 and common[fold(species.common)] == 1
-        if entry is None or not lone or kind in taken or nouns.below.get(kind):
+    for species in parents:
+        kind = heads[species]
+        if kind is None or kind not in nouns.synsets or kind in taken or nouns.below.get(kind):
             continue
-        if fold(species.common) in map(fold, entry.words):
+        others = children[kind] - (parents[species] == kind)
+        alone = not others and common[fold(species.common)] == 1
+        if alone and plain(species.common) in map(plain, nouns.synsets[kind].words):
             concept[species] = kind
     placed = Placed()
     by_name = {s.scientific: concept.get(s, s.id) for _, s in listed}

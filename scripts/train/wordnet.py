@@ -78,6 +78,11 @@ def fold(word: str) -> str:
     return unicodedata.normalize("NFC", word).casefold()
 
 
+def plain(word: str) -> str:
+    """Return the form in which words compare that are told apart by their letters only."""
+    return fold(word).translate(str.maketrans("", "", " -'"))
+
+
 def read_wordnet(path: Path) -> dict[str, Synset]:
     """Return the noun synsets by offset."""
     synsets: dict[str, Synset] = {}
