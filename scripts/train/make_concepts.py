@@ -194,7 +194,7 @@ def name_species(
     kept: Iterable[str],
     names: dict[str, str],
     synonyms: dict[str, list[str]],
-    synsets: dict[str, Synset],
+    nouns: Nouns,
     placed: Placed,
     rules: Rules,
     everyday: dict[str, str],
@@ -202,8 +202,10 @@ def name_species(
     """Add the names of species and of the kinds above them to those that are there already.
 
     Kinds come first, then species; what has a name keeps it. A common name that is taken, or
-    that two species have, is followed by the scientific one in brackets.
+    that two species have, is followed by the scientific one in brackets. A word of WordNet that
+    is more than what grows and lives is no synonym: nobody looks for a bird under trumpeter.
     """
+    synsets = nouns.synsets
     taken = {fold(w) for w in names.values()} | {fold(w) for ws in synonyms.values() for w in ws}
     new = [c for c in kept if c not in names]
     nameless = []
@@ -233,7 +235,7 @@ def name_species(
     for concept in [*new, *(c for c in placed.species if c not in new)]:
         words = list(rules.kinds.get(concept, ()))
         if concept in synsets and concept in new:
-            words += synsets[concept].everyday
+            words += [w for w in synsets[concept].everyday if nouns.is_of_nature(w)]
         if concept in placed.species:
             own = placed.species[concept]
             words.append(own.scientific)
@@ -241,7 +243,7 @@ def name_species(
                 words.append(everyday[own.common])
         synonyms.setdefault(concept, [])
         for word in words:
-            if fold(word) not in taken:
+            if fold(word) not in taken and fold(word) not in rules.not_synonyms:
                 synonyms[concept].append(word)
                 taken.add(fold(word))
 
@@ -301,7 +303,7 @@ def main() -> None:
     check_rules(rules, sets.values(), set(parents))
     common = [s.common for all_of in sets.values() for s in all_of if s]
     everyday = written_everyday(common, small_words(given.wordnet), rules)
-    name_species(sorted(parents), names, synonyms, synsets, placed, rules, everyday)
+    name_species(sorted(parents), names, synonyms, nouns, placed, rules, everyday)
 
     rows = [
         [full(c), names[c], synonyms[c], [full(p) for p in parents[c]]]

@@ -53,6 +53,7 @@ class Rules:
     heads: dict[str, str] = field(default_factory=dict)
     no_heads: set[str] = field(default_factory=set)
     parents: dict[str, str] = field(default_factory=dict)
+    not_synonyms: set[str] = field(default_factory=set)
     kinds: dict[str, list[str]] = field(default_factory=dict)
     small: set[str] = field(default_factory=set)
     phrases: list[str] = field(default_factory=list)
@@ -111,8 +112,9 @@ def read_rules(path: Path) -> Rules:
             synset, _, names = rest.partition(" ")
             rules.kinds[synset] = [n.strip() for n in names.split("|")]
             continue
-        if kind == "nohead":
-            rules.no_heads.update(fold(w.strip()) for w in rest.split("|"))
+        if kind in ("nohead", "nosynonym"):
+            words = rules.no_heads if kind == "nohead" else rules.not_synonyms
+            words.update(fold(w.strip()) for w in rest.split("|"))
             continue
         if kind == "group":
             entries = dict.fromkeys((f"{labels} {genus}" for genus in listed.split()), first)

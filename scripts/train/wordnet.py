@@ -10,6 +10,9 @@ from functools import cached_property
 from pathlib import Path
 
 BINOMIAL = re.compile(r"([A-Z][a-z]+) [A-Za-z][a-z-]+( [a-z-]+)?$")
+NATURE = {"00004258", "00019128", "14991712", "00021265", "07555863"}
+"""Living things, natural objects (fruit, seeds), what plants are made of, and food."""
+PERSON = "00007846"
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,11 @@ class Nouns:
                 found.add(one)
                 todo += self.synsets[one].hypernyms
         return found
+
+    def is_of_nature(self, word: str) -> bool:
+        """Whether all that a word means lives and is no person, or is the wood or food of it."""
+        meanings = [self.above(s) for s in self.by_word.get(fold(word), ())]
+        return all(m & NATURE and PERSON not in m for m in meanings)
 
     def nearest_common(self, synsets: list[str]) -> str | None:
         """Return the lowest synset that is above (or is) each of these."""

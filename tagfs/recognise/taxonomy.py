@@ -52,9 +52,9 @@ class ConceptGraph:
         self._concepts = {c.id: c for c in concepts}
         self._classes = dict(classes or {})
         self._words: dict[str, TagId] = {}
-        for concept in self._concepts.values():
-            for word in (concept.name, *concept.synonyms):
-                if self._words.setdefault(fold(word), concept.id) != concept.id:
+        for tag, name, synonyms, _ in self._concepts.values():
+            for word in (name, *synonyms):
+                if self._words.setdefault(fold(word), tag) != tag:
                     raise Integrity(f"The concept graph gives the word {word!r} two meanings.")
         for concept in self._concepts.values():
             for parent in concept.parents:
