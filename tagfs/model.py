@@ -122,6 +122,15 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Located:
+    """Where a position lies, from the large to the small, as far as that can be said."""
+
+    country: str  # ISO 3166-1, two capitals
+    region: str | None = None  # first-level administrative division, by its English name
+    town: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What a file says and shows of its picture. ``None`` where it says nothing believable."""
 
@@ -133,6 +142,7 @@ class Facts:
     camera: str | None = None  # "Apple iPhone XS"
     place: Place | None = None
     phash: int | None = None  # perceptual hash of 64 bits; None for a picture without shapes
+    located: Located | None = None  # where ``place`` is
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from tagfs.model import (
     Facts,
     FileId,
     FolderId,
+    Located,
     ObjectName,
     Place,
     Scored,
@@ -72,6 +73,7 @@ def units() -> list[tuple[str, Unit]]:
         "ACME 1",
         Place(41.9, 12.5, 21.0),
         0x00C0FFEE12345678,
+        Located("IT", "Lazio", "Rome"),
     )
     hlc = NOW_MS << 16
     every = Unit(
@@ -164,6 +166,11 @@ def units_file() -> dict[str, Any]:
         ("a latitude of 91", with_ops(looked({7: [91.0, 0.0, None]}))),
         ("a perceptual hash of 7 bytes", with_ops(looked({8: bytes(7)}))),
         ("a perceptual hash that is a number", with_ops(looked({8: 1}))),
+        ("a country in small letters", with_ops(looked({9: ["it", None, None]}))),
+        ("a town without a name", with_ops(looked({9: ["IT", None, ""]}))),
+        ("a region of two lines", with_ops(looked({9: ["IT", "La\nzio", None]}))),
+        ("a town of 129 bytes", with_ops(looked({9: ["IT", "Lazio", "x" * 129]}))),
+        ("a place of two values", with_ops(looked({9: ["IT", "Lazio"]}))),
         ("a word that is none", with_ops([2, bytes(32), "n1", 3])),
         ("nested too deep", b"\x81" * 500 + b"\0"),
         ("an endless array", b"\x83\x50" + bytes(16) + b"\x01\x9f\xff"),

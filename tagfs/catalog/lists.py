@@ -1,4 +1,4 @@
-"""The posting lists besides those of the tags: by date, by arrival, and by what a photo is."""
+"""The posting lists besides those of the tags: by date, place, arrival, and by what a photo is."""
 
 from __future__ import annotations
 
@@ -7,15 +7,33 @@ from datetime import date
 
 from pyroaring import BitMap
 
+from tagfs.catalog.pages import Pages
 from tagfs.catalog.postings import Postings
-from tagfs.catalog.standing import Standing, below, came, day_of, days_of, exactly, parts_of
+from tagfs.catalog.schema import Table
+from tagfs.catalog.standing import (
+    Standing,
+    below,
+    came,
+    day_of,
+    days_of,
+    exactly,
+    inside,
+    joined,
+    parts_of,
+    split,
+)
+from tagfs.catalog.tables import KeyValue
+
+_KNOWN = b"k"
 
 
 class Lists:
-    """Moves photos between lists, and knows which years, months and days have any."""
+    """Moves photos between lists, and knows which years, months, days and places have any."""
 
-    def __init__(self, postings: Postings) -> None:
+    def __init__(self, store: KeyValue, postings: Postings) -> None:
+        self._store = store
         self._postings = postings
+        self._places = Pages(store, Table.PLACE)
 
     def move(self, number: int, before: Standing, after: Standing) -> set[bytes]:
         """Bring the lists in line with where a photo stands now; return those that differ."""
@@ -29,7 +47,34 @@ class Lists:
         if before.date != after.date:
             for text in (before.date, after.date):
                 self._note_days(text)
+        if after.place is not None and before.place != after.place:
+            self._note_place(after.place)
         return old ^ new
+
+    def _note_place(self, path: str) -> None:
+        """Enter a place and what is above it where nothing was in it before."""
+        parts = split(path)
+        for n in range(1, len(parts) + 1):
+            above, name = joined(parts[: n - 1]).encode(), joined(parts[:n])
+            if not self.has_been(name):
+                self._places.append(above, parts[n - 1].encode())
+                self._store.put(Table.PLACE, _KNOWN + name.encode(), b"\1")
+
+    def has_been(self, path: str) -> bool:
+        """Whether a photo was ever in a place."""
+        return self._store.get(Table.PLACE, _KNOWN + path.encode()) is not None
+
+    def all_places(self, path: str, start: int = 0) -> Iterator[tuple[int, str]]:
+        """Yield (slot, name) of those of which ``places`` yields some, that ever had a photo."""
+        for slot, item in self._places.scan(path.encode(), start):
+            yield slot, item.decode()
+
+    def places(self, path: str, start: int = 0) -> Iterator[tuple[int, str]]:
+        """Yield (slot, name) of the countries (path ""), regions of a country or towns of a region
+        that have a photo, from slot ``start`` on."""
+        for slot, name in self.all_places(path, start):
+            if self._postings.count(inside(joined((path, name)) if path else name)):
+                yield slot, name
 
     def _note_days(self, text: str | None) -> None:
         """Enter or withdraw the year, month and day of a date where it begins or ends to be."""

@@ -15,7 +15,7 @@ from tagfs.catalog.records import FileRecord, PhotoRecord, TagRecord
 from tagfs.catalog.schema import Table
 from tagfs.catalog.sights import Sight
 from tagfs.catalog.standing import ALL as ALL
-from tagfs.catalog.standing import DENYING, NOWHERE, Standing, day_of
+from tagfs.catalog.standing import DENYING, NOWHERE, Standing, day_of, path_of
 from tagfs.catalog.standing import FAVOURITES as FAVOURITES
 from tagfs.catalog.standing import SEEN as SEEN
 from tagfs.catalog.standing import UNREADABLE as UNREADABLE
@@ -96,7 +96,7 @@ class Photos:
         self.names = ViewNames(tables, self._contents)
         self._tag_pages = Pages(tables.store, Table.TAG_PAGE)
         self.postings = Postings(tables.store, Table.POSTING, Table.POSTING_COUNT)
-        self.lists = Lists(self.postings)
+        self.lists = Lists(tables.store, self.postings)
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -354,6 +354,7 @@ class Photos:
         if oldest is None:
             return NOWHERE
         sight = photo.sight
+        located = sight.facts.located if sight is not None else None
         flags = {
             ALL: listed,
             SEEN: listed and sight is not None,
@@ -366,6 +367,7 @@ class Photos:
             frozenset(flag for flag, belongs in flags.items() if belongs),
             photo.date if listed or photo.regs.get(Field.DATE) is not None else None,
             day_of(oldest.born >> 16) if listed else None,
+            path_of(located) if listed and located is not None else None,
         )
 
     def _tag_ids(self, key: str) -> list[TagId]:

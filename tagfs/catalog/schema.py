@@ -39,11 +39,13 @@ POSTING_COUNT  list id                   how many photos the list has (postings.
 LOCAL          content id or file id     where bytes lie on this machine (pipeline/local.py)
 ACT            act id [, number]         head of an act, and what each of its units did (undo.py)
 ACT_PAGE       b"", page                 slots (act id): acts in the order in which they began
+PLACE          path of a place           a byte: a photo was in it once (lists.py)
+PLACE          path above, page          slots (name): countries, regions of one, towns of one
 ============== ========================= ==================================================
 
-Invariants: a photo number is in the posting list ``@all`` exactly when the photo is listed
-(media, and a live file has it); it is in the list of a tag exactly when the tag is in force on a
-listed photo; it is in the lists of standing.py (by date, by arrival, by what it is) exactly as its
+Invariants: a photo number is in the posting list ``@all`` exactly when the photo is listed (media,
+and a live file has it); it is in the list of a tag exactly when the tag is in force on a listed
+photo; it is in the lists of standing.py (by date, place, arrival, by what it is) exactly as its
 ``Standing`` says, and ``@parts:`` has a year, month or day exactly when a photo stands in it;
 ``NAME`` has a holder exactly for what ``FOLDER_PAGE`` lists.
 """
@@ -52,7 +54,7 @@ from __future__ import annotations
 
 import enum
 
-SCHEMA = 10
+SCHEMA = 11
 """Bumped on every change of a value's form; a catalog with another number is rebuilt."""
 
 
@@ -81,3 +83,4 @@ class Table(enum.IntEnum):
     WORD_PAGE = 19
     ACT = 20
     ACT_PAGE = 21
+    PLACE = 22

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import calendar
 import re
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+
+from tagfs.model import Located
 
 ALL = b"@all"
 """Posting list of every listed photo."""
@@ -28,6 +32,8 @@ FIRST_YEAR = 1826
 """Year of the first photograph; nothing is believed to be older."""
 _DATE = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?")
 _DAY_MS = 86_400_000
+_BETWEEN = "\x1f"
+"""Between the parts of a place's path; stands in none of them (docs/format.md)."""
 
 
 @lru_cache(4096)
@@ -87,6 +93,33 @@ def parts_of(prefix: str) -> bytes:
     return b"@parts:" + prefix.encode()
 
 
+@lru_cache(4096)
+def path_of(located: Located) -> str:
+    """Return country, region and town, as far as they are known, as one path."""
+    parts = (located.country, located.region, located.town)
+    return joined(part for part in parts if part is not None)
+
+
+def joined(parts: Iterable[str]) -> str:
+    """Return the path of a place from its parts, the largest first."""
+    return _BETWEEN.join(parts)
+
+
+def split(path: str) -> tuple[str, ...]:
+    """Return the parts of a place's path."""
+    return tuple(path.split(_BETWEEN))
+
+
+def inside(path: str) -> bytes:
+    """Return the list of the photos of a country, region or town, however much more is known."""
+    return b"@in:" + path.encode()
+
+
+def just_in(path: str) -> bytes:
+    """Return the list of the photos of which no more than this place is known."""
+    return inside(path) if path.count(_BETWEEN) == 2 else b"@at:" + path.encode()
+
+
 def came(day: int) -> bytes:
     """Return the list of the photos that came in on a day (days since 1970)."""
     return b"@came:" + str(day).encode()
@@ -99,6 +132,7 @@ class Standing:
     flags: frozenset[bytes] = frozenset()
     date: str | None = None  # 4, 7 or 10 characters
     came: int | None = None  # days since 1970
+    place: str | None = None  # path of a place
 
     def lists(self) -> set[bytes]:
         """Return every list."""
@@ -108,27 +142,33 @@ class Standing:
             found.add(exactly(self.date))
         if self.came is not None:
             found.add(came(self.came))
+        if self.place is not None:
+            parts = split(self.place)
+            found |= {inside(joined(parts[:n])) for n in range(1, len(parts) + 1)}
+            found.add(just_in(self.place))
         return found
 
     @property
     def places(self) -> int:
         """How many directories of views list it, besides those of tags and ``recent/``."""
-        return len(self.flags - {SEEN, DENYING}) + (self.date is not None)
+        dated, placed = self.date is not None, self.place is not None
+        return len(self.flags - {SEEN, DENYING}) + dated + placed
 
     def raw(self) -> list[int | str | None]:
         """Return the form that the table keeps."""
         bits = sum(1 << i for i, flag in enumerate(FLAGS) if flag in self.flags)
-        return [bits, self.date, self.came]
+        return [bits, self.date, self.came, self.place]
 
     @classmethod
     def load(cls, raw: list[int | str | None]) -> Standing:
         """Read what raw() gave."""
-        bits, day, arrived = raw
+        bits, day, arrived, place = raw
         assert isinstance(bits, int)
         assert not isinstance(day, int)
         assert not isinstance(arrived, str)
+        assert not isinstance(place, int)
         flags = frozenset(flag for i, flag in enumerate(FLAGS) if bits >> i & 1)
-        return cls(flags, day, arrived)
+        return cls(flags, day, arrived, None if place is None else sys.intern(place))
 
 
 NOWHERE = Standing()

@@ -104,6 +104,7 @@ def _reasons(told: Json) -> str:
     date = cast(Mapping[str, str | None], told["date"])
     if date["you"]:
         lines.append(f"  Taken {date['you']}: you said so.")
+    lines += _where(cast(Json | None, told["place"]))
     if told["favourite"]:
         lines.append("  A favourite of yours.")
     standing = [tag for tag in tags if tag["in_force"] or tag["denied_by"] or tag["word"]]
@@ -113,6 +114,15 @@ def _reasons(told: Json) -> str:
     if told["scores_missing"]:
         lines.append(f"  Scores are left out: {told['scores_missing']}")
     return "\n".join(lines)
+
+
+def _where(place: Json | None) -> list[str]:
+    """Return where a photo was taken, as its position says; nothing when it says nothing."""
+    if place is None:
+        return []
+    names = filter(None, (place["town"], place["region"], place["country"]))
+    named = ", ".join(map(str, names)) or "no town is near"
+    return [f"  Taken at {place['latitude']}, {place['longitude']}: {readable_line(named)}."]
 
 
 def _reason(tag: Json) -> str:

@@ -31,7 +31,7 @@ from tagfs.pipeline.notes import DraftSaved
 from tagfs.pipeline.open_file import Writing
 from tagfs.pipeline.pins import Pins
 from tagfs.pipeline.recovery import make_durable
-from tagfs.pipeline.rescanning import Job, Rescan
+from tagfs.pipeline.rescanning import Job, Locates, Rescan
 from tagfs.pipeline.resealing import reseal
 from tagfs.pipeline.resting import Rest
 from tagfs.pipeline.retention import expire
@@ -157,7 +157,8 @@ class Gallery:
         )
         draws = recogniser if isinstance(recogniser, Draws) else None
         self.thumbnails = Thumbnails(ledger.state, contents, draws)
-        self.rescan = Rescan(ledger, contents, self.looker, recogniser is not None)
+        locates = recogniser if isinstance(recogniser, Locates) else None
+        self.rescan = Rescan(ledger, contents, self.looker, recogniser is not None, locates)
         ledger.on_changes(self._changes)
 
     # -- what is asked of its parts ------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""``tagfs rescan``: tags once more, from kept scores, from originals only where scores are too old.
+"""``tagfs rescan``: tags and places once more, from what is kept, from originals where it is old.
 
 A job is in the catalog, with how far it is, so it goes on after a restart. It works in batches and
 rests between them, so that everything else has its turn.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Protocol, runtime_checkable
 
 import cbor2
 import trio
@@ -20,13 +21,14 @@ from tagfs.catalog.records import PhotoRecord
 from tagfs.catalog.schema import Table
 from tagfs.catalog.sights import Sight
 from tagfs.errors import FileError, Integrity
-from tagfs.model import ContentId, Scored, TagId, pack_name
+from tagfs.model import ContentId, Facts, Located, Place, Scored, TagId, pack_name
 from tagfs.pipeline.contents import Contents
 from tagfs.pipeline.details import Details
 from tagfs.pipeline.ledger import Ledger
 from tagfs.pipeline.looking import Looker
+from tagfs.recognise.packs import PackMissing
 from tagfs.recognise.rescoring import Rescores, decoders, todays
-from tagfs.vault.ops import Op, RecordAnalysis
+from tagfs.vault.ops import RecordAnalysis
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,15 @@ RETRY = 2.0
 """Seconds after which a batch that the disk had no room for is tried again."""
 SAME = 0.005
 """Confidences that differ by less are the same: kept scores are coarse."""
+
+
+@runtime_checkable
+class Locates(Protocol):
+    """The recogniser, as what knows the names of places."""
+
+    async def locate(self, places: Sequence[Place]) -> tuple[Located | None, ...] | None:
+        """Return where each position lies; None when that cannot be told now."""
+
 
 _TARGETS, _JOB, _DECODERS = b"rescan targets", b"rescan job", b"rescan decoders"
 
@@ -54,6 +65,7 @@ class Job:
     upto: int = 0  # photos with smaller numbers are done
     originals: bool = False  # look at all of them again
     whole: bool = False  # of the whole gallery
+    placed: int = 0  # have another place now
 
     def as_json(self) -> dict[str, object]:
         """Return the form in ``tagfs status --json`` and ``tagfs rescan --json``."""
@@ -61,20 +73,39 @@ class Job:
             "total": self.total,
             "done": self.done,
             "changed": self.changed,
+            "placed": self.placed,
             "looked_again": self.looked,
             "failed": self.failed,
         }
 
 
+@dataclass(frozen=True, slots=True)
+class _Anew:
+    """What is to be written of one photo: nothing, or rows with other tags or another place."""
+
+    rows: tuple[RecordAnalysis, ...]
+    other: bool
+    moved: bool
+
+
 class Rescan:
     """At most one job, and the task that carries it out. ``scorer`` may be replaced by tests."""
 
-    def __init__(self, ledger: Ledger, contents: Contents, looker: Looker, can_look: bool) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        contents: Contents,
+        looker: Looker,
+        can_look: bool,
+        locates: Locates | None = None,
+    ) -> None:
+        """``locates`` is None where no worker can be had; places stay as they are then."""
         self._ledger = ledger
         self._state = ledger.state
         self._store = ledger.catalog
         self._looker = looker
         self._can_look = can_look
+        self._locates = locates
         self._mine = False  # whether the job was begun, or added to, in this process
         self._details = Details(ledger.state, contents)
         self.scorer: Callable[[], Rescores] = todays
@@ -154,8 +185,8 @@ class Rescan:
 
     async def _photos(self, job: Job, numbers: list[int]) -> Job:
         """Go through some photos; raises FileError when the disk takes no more."""
-        scorer, ops, again = self.scorer(), list[RecordAnalysis](), list[ContentId]()
-        failed = 0
+        scorer, again = self.scorer(), list[ContentId]()
+        kept: list[tuple[PhotoRecord, Sight]] = []
         for number in numbers:
             shown = self._state.photos.names.shown(number)
             photo = None if shown is None else self._state.photos.get(shown.photo)
@@ -164,53 +195,90 @@ class Rescan:
             sight = photo.sights.get(scorer.pack)
             if job.originals or sight is None or self._is_outdated(sight):
                 again.append(photo.id)
-            elif sight.unreadable is None:
-                try:
-                    rescored = await self._rescored(photo, scorer)
-                    ops += rescored or []
-                    again += [photo.id] if rescored is None else []
-                except (FileError, Integrity) as error:
-                    log.warning("scores of %s: %s", photo.id.hex()[:16], error)
-                    away = isinstance(error, FileError) and error.errno == errno.ENETUNREACH
-                    failed += away
-                    again += [] if away else [photo.id]
-        ops = [op for op in ops if self._is_current(op)]
-        if ops:
-            self._ledger.commit(list[Op](ops))
-        looked, other = await self._look_again(again)
+            else:
+                kept.append((photo, photo.sight or sight))
+        found: list[_Anew] = []
+        failed = 0
+        facts = await self._located([sight.facts for _, sight in kept])
+        for (photo, _), known in zip(kept, facts, strict=True):
+            try:
+                anew = await self._anew(photo, scorer, known)
+            except (FileError, Integrity) as error:
+                log.warning("scores of %s: %s", photo.id.hex()[:16], error)
+                away = isinstance(error, FileError) and error.errno == errno.ENETUNREACH
+                failed += away
+                again += [] if away else [photo.id]
+                continue
+            if anew is None:
+                again.append(photo.id)
+            elif anew.rows:
+                found.append(anew)
+        found = [each for each in found if all(map(self._is_current, each.rows))]
+        if found:
+            self._ledger.commit([row for each in found for row in each.rows])
+        looked, changed = await self._look_again(again)
         return replace(
             job,
-            changed=job.changed + len({op.photo for op in ops}) + other,
+            changed=job.changed + sum(each.other for each in found) + changed,
+            placed=job.placed + sum(each.moved for each in found),
             looked=job.looked + looked,
             failed=job.failed + failed + len(again) - looked,
         )
 
-    async def _rescored(self, photo: PhotoRecord, scorer: Rescores) -> list[RecordAnalysis] | None:
-        """Return what the packs say now, where it is something else; None: one has not looked."""
-        sights = {pack_name(pack): (pack, sight) for pack, sight in photo.counting.items()}
-        scores = {}
-        for name, (_, sight) in sights.items():
-            kept = await self._details.of(sight)
-            scores[name] = () if kept is None else kept[0]
-        if self._can_look and scorer.lacks(scores):
-            return None
-        given = scorer.tags(scores)
+    async def _anew(self, photo: PhotoRecord, scorer: Rescores, facts: Facts) -> _Anew | None:
+        """Return what packs and places are today; None where a pack has not looked that would."""
         newest = photo.sight
         assert newest is not None
-        return [
-            RecordAnalysis(
-                photo.id,
-                pack,
-                sight.media_type,
-                given.get(name, ()),
-                newest.facts,
-                sight.details,
-                newest.thumbnail,
-                sight.unreadable,
-            )
-            for name, (pack, sight) in sights.items()
-            if not _same(_by_tag(given.get(name, ())), _by_tag(sight.tags))
-        ]
+        sights = {pack_name(pack): (pack, sight) for pack, sight in photo.counting.items()}
+        given = {name: sight.tags for name, (_, sight) in sights.items()}
+        if newest.unreadable is None:
+            scores = {name: await self._scores(sight) for name, (_, sight) in sights.items()}
+            if self._can_look and scorer.lacks(scores):
+                return None
+            given |= scorer.tags(scores)
+        other = {
+            name
+            for name, (_, sight) in sights.items()
+            if not _same(_by_tag(given[name]), _by_tag(sight.tags))
+        }
+        moved = facts != newest.facts
+        # The newest row tells where a photo was taken: one has to be written for that.
+        rows = other or {name for name, (_, sight) in sights.items() if moved and sight is newest}
+        return _Anew(
+            tuple(
+                RecordAnalysis(
+                    photo.id,
+                    sights[name][0],
+                    newest.media_type,
+                    given[name],
+                    facts,
+                    sights[name][1].details,
+                    newest.thumbnail,
+                    newest.unreadable,
+                )
+                for name in sorted(rows)
+            ),
+            bool(other),
+            moved,
+        )
+
+    async def _scores(self, sight: Sight) -> tuple[Scored, ...]:
+        kept = await self._details.of(sight)
+        return () if kept is None else kept[0]
+
+    async def _located(self, facts: list[Facts]) -> list[Facts]:
+        """Return facts with the names that today's table has for their positions."""
+        places = [known.place for known in facts if known.place is not None]
+        if self._locates is None or not places:
+            return facts
+        try:
+            found = await self._locates.locate(places)
+        except PackMissing:
+            found = None
+        if found is None:
+            return facts
+        names = iter(found)
+        return [f if f.place is None else replace(f, located=next(names)) for f in facts]
 
     def _is_outdated(self, sight: Sight) -> bool:
         """Whether only the original can tell more than this."""
@@ -249,7 +317,7 @@ class Rescan:
 
     def _save(self, job: Job) -> None:
         row = [job.total, job.done, job.changed, job.looked, job.failed]
-        row += [job.upto, job.originals, job.whole]
+        row += [job.upto, job.originals, job.whole, job.placed]
         self._store.put(Table.LOCAL, _JOB, cbor2.dumps(row))
         self._store.request_commit()
         self._tell()
@@ -260,6 +328,7 @@ class Rescan:
         self.last = job
         self._drop()
         text = f"Rescan: {job.changed} of {job.done} photos have other tags now"
+        text += f", {job.placed} another place" if job.placed else ""
         text += f", {job.looked} were looked at again" if job.looked else ""
         text += f", {job.failed} could not be" if job.failed else ""
         self._ledger.event(text + ".")

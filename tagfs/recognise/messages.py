@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import cbor2
 
 from tagfs.errors import Integrity
-from tagfs.model import Facts, Scored, Seen, TagId
+from tagfs.model import Facts, Located, Place, Scored, Seen, TagId
 from tagfs.vault.facts import decode_facts, encode_facts
 
 MAX_PICTURE = 256 * 1024 * 1024
@@ -27,10 +28,15 @@ NO_FACTS = Facts()
 _LENGTH = struct.Struct(">I")
 
 
+PLACES = "application/x-tagfs-places"
+"""Media type of a request that asks where positions lie; its bytes are of ``pack_places``."""
+MAX_PLACES = 1024
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One picture to look at, or, with a ``side``, to be made a PNG of at most so many pixels
-    along each side. ``now`` is in seconds since 1970."""
+    along each side; or, of the type PLACES, positions. ``now`` is in seconds since 1970."""
 
     media_type: str
     now: float
@@ -49,12 +55,23 @@ class Result:
     facts: Facts = NO_FACTS
     unreadable: str | None = None
     more: tuple[Seen, ...] = ()
+    located: tuple[Located | None, ...] = ()  # of a request of the type PLACES
 
 
 def request_head(media_type: str, size: int, now: float, side: int = 0) -> bytes:
     """Return what goes before the bytes of a picture."""
     head = cbor2.dumps([media_type, size, now, side])
     return _LENGTH.pack(len(head)) + head
+
+
+def pack_places(places: Sequence[Place]) -> bytes:
+    """Return at most MAX_PLACES positions as the bytes of a request."""
+    return cbor2.dumps([[place.latitude, place.longitude] for place in places[:MAX_PLACES]])
+
+
+def read_places(data: bytes) -> list[Place]:
+    """Return the positions of a request."""
+    return [Place(latitude, longitude) for latitude, longitude in cbor2.loads(data)]
 
 
 def read_request(source: BinaryIO) -> Request | None:
@@ -80,6 +97,7 @@ def write_result(target: BinaryIO, result: Result) -> None:
             5: encode_facts(result.facts),
             6: result.unreadable,
             7: [[seen.pack, _pairs(seen.tags), _pairs(seen.scores)] for seen in result.more],
+            8: [encode_facts(Facts(located=where)) for where in result.located],
         }
     )
     target.write(_LENGTH.pack(len(body)) + body)
@@ -109,6 +127,7 @@ def read_answer(body: bytes) -> Result:
             decode_facts(raw[5]),
             unreadable,
             _others(raw[7]),
+            tuple(decode_facts(each).located for each in raw[8][:MAX_PLACES]),
         )
     except (
         cbor2.CBORDecodeError,

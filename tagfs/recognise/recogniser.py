@@ -13,13 +13,15 @@ from contextlib import asynccontextmanager
 import trio
 
 from tagfs.errors import Integrity
-from tagfs.model import Analysis, Facts
+from tagfs.model import Analysis, Facts, Located, Place
 from tagfs.recognise import packs
 from tagfs.recognise.boxes import HEADER, MAX_BOXES, box_at
 from tagfs.recognise.messages import (
     MAX_PICTURE,
+    PLACES,
     Result,
     answer_length,
+    pack_places,
     read_answer,
     request_head,
 )
@@ -214,6 +216,23 @@ class Recogniser:
                 return (await self._once(read, len(jpeg), "image/jpeg", side)).thumbnail or None
             except _Failed:
                 return None
+
+    async def locate(self, places: Sequence[Place]) -> tuple[Located | None, ...] | None:
+        """Return where each of at most MAX_PLACES positions lies; None when nobody answers.
+
+        Raises PackMissing.
+        """
+        packed = pack_places(places)
+
+        async def read(offset: int, size: int) -> bytes:
+            return packed[offset : offset + size]
+
+        async with self._slots:
+            try:
+                found = (await self._once(read, len(packed), PLACES)).located
+            except _Failed:
+                return None
+        return found if len(found) == len(places) else None
 
     async def _once(self, read: Read, size: int, media_type: str, side: int = 0) -> Result:
         worker = self._idle.pop() if self._idle else await self._start()

@@ -1,9 +1,9 @@
 """The worker: a locked-in process that is given the bytes of pictures and answers what is in them.
 
 Run as ``python -I -m tagfs.recognise.worker NICE PACK MODEL …`` with an empty environment. It loads
-weights and decoders, locks itself in (sandbox.py) and says so; then it answers one request after
-the other on stdin and stdout until stdin ends (messages.py has the form). It is given no path,
-no key and no name.
+weights, decoders and the table of places, locks itself in (sandbox.py) and says so; then it
+answers one request after the other on stdin and stdout until stdin ends (messages.py has the
+form). It is given no path of the user's, no key and no name.
 """
 
 from __future__ import annotations
@@ -20,12 +20,21 @@ from datetime import datetime
 from PIL import Image
 
 from tagfs.errors import TagfsError
-from tagfs.model import Seen
+from tagfs.model import Place, Seen
 from tagfs.recognise import fusion, packs, sandbox, taxonomy
 from tagfs.recognise.cascade import Cascade, eye
 from tagfs.recognise.decode import Undecodable, as_png, decode, prepare, thumbnail
 from tagfs.recognise.facts import read_facts
-from tagfs.recognise.messages import Request, Result, read_request, write_result
+from tagfs.recognise.gazetteer import Gazetteer
+from tagfs.recognise.gazetteer import load as load_gazetteer
+from tagfs.recognise.messages import (
+    PLACES,
+    Request,
+    Result,
+    read_places,
+    read_request,
+    write_result,
+)
 from tagfs.recognise.phash import perceptual_hash
 from tagfs.recognise.scoring import ordered
 from tagfs.recognise.telling import shown, told
@@ -64,16 +73,19 @@ class Eyes:
         return Result(first.tags, first.scores, packed, thumbnail(image), more=tuple(seen.values()))
 
 
-def answer(eyes: Eyes, request: Request) -> Result:
+def answer(eyes: Eyes, gazetteer: Gazetteer, request: Request) -> Result:
     """Decode one picture and look at it; what cannot be decoded is an answer, too."""
+    if request.media_type == PLACES:
+        return Result(located=tuple(map(gazetteer.locate, read_places(request.data))))
     now = datetime.fromtimestamp(request.now)
     try:
         picture = decode(request.data, request.media_type)
     except Undecodable as e:
-        return Result(facts=told(request.data, request.media_type, now), unreadable=str(e))
+        facts = gazetteer.located(told(request.data, request.media_type, now))
+        return Result(facts=facts, unreadable=str(e))
     if request.side:
         return Result(thumbnail=as_png(picture.image, request.side))
-    facts = shown(picture, request.data, request.media_type, now)
+    facts = gazetteer.located(shown(picture, request.data, request.media_type, now))
     seen = eyes.look(picture.image)
     return replace(seen, facts=facts)
 
@@ -95,13 +107,15 @@ def main(arguments: list[str]) -> int:
         prepare()
         eyes = Eyes(models)
         eyes.warm_up()
+        gazetteer = load_gazetteer()
+        gazetteer.locate(Place(1.0, 1.0))
         sandbox.lock_in()
     except TagfsError as e:
         write_result(sys.stdout.buffer, Result(unreadable=str(e)[:200]))
         return 1
     write_result(sys.stdout.buffer, Result())
     while (request := read_request(sys.stdin.buffer)) is not None:
-        write_result(sys.stdout.buffer, answer(eyes, request))
+        write_result(sys.stdout.buffer, answer(eyes, gazetteer, request))
     return 0
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import re
 from typing import Any
 
-from tagfs.model import Facts, Place
+from tagfs.model import Facts, Located, Place
+
+_COUNTRY = re.compile(r"[A-Z]{2}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def encode_facts(facts: Facts) -> dict[int, Any]:
     """Return facts as a CBOR-ready map without the unknown ones."""
-    place = facts.place
+    place, located = facts.place, facts.located
     values = {
         1: facts.width,
         2: facts.height,
@@ -20,13 +25,14 @@ def encode_facts(facts: Facts) -> dict[int, Any]:
         6: facts.camera,
         7: place and [place.latitude, place.longitude, place.altitude],
         8: None if facts.phash is None else facts.phash.to_bytes(8, "big"),
+        9: located and [located.country, located.region, located.town],
     }
     return {k: v for k, v in values.items() if v is not None}
 
 
 def decode_facts(raw: dict[int, Any]) -> Facts:
     """Read what encode_facts wrote; keys of later versions are skipped."""
-    place = raw.get(7)
+    place, located = raw.get(7), raw.get(9)
     return Facts(
         width=_optional_int(raw.get(1), 2**31),
         height=_optional_int(raw.get(2), 2**31),
@@ -36,6 +42,7 @@ def decode_facts(raw: dict[int, Any]) -> Facts:
         camera=_optional_text(raw.get(6)),
         place=None if place is None else _place(place),
         phash=_optional_hash(raw.get(8)),
+        located=None if located is None else _located(*located[:3]),
     )
 
 
@@ -59,6 +66,20 @@ def _place(raw: Any) -> Place:
     latitude, longitude, altitude = raw[:3]
     height = None if altitude is None else _real(altitude, 1e6)
     return Place(_real(latitude, 90), _real(longitude, 180), height)
+
+
+@functools.lru_cache(4096)  # photos of one town share it
+def _located(country: Any, region: Any, town: Any) -> Located:
+    if not isinstance(country, str) or not _COUNTRY.fullmatch(country):
+        raise ValueError("country")
+    return Located(country, _optional_name(region), _optional_name(town))
+
+
+def _optional_name(value: Any) -> str | None:
+    name = None if value is None else _text(value, 128)
+    if name is not None and (not name or _CONTROL.search(name)):
+        raise ValueError("name")
+    return name
 
 
 def _real(value: Any, limit: float) -> float:

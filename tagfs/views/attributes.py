@@ -16,6 +16,7 @@ from tagfs.model import ContentId, FileId, TagId
 from tagfs.vault.ops import Entity, Field, Op, SetRegister
 from tagfs.vault.registers import MAX_ATTRIBUTE_BYTES, MAX_ATTRIBUTES
 from tagfs.views.nodes import FileNode, Node, OwnFolder
+from tagfs.views.places import parts_of
 from tagfs.views.tag_list import TagList
 
 TAGS = b"user.xdg.tags"
@@ -136,7 +137,9 @@ class Attributes:
             return None
         if name == b"camera":
             return facts.camera
-        if name == b"place" and facts.place is not None:
+        if name == b"place" and facts.located is not None:
+            return ", ".join(reversed(parts_of(facts.located)))
+        if name == b"position" and facts.place is not None:
             where = facts.place
             numbers = (where.latitude, where.longitude, where.altitude)
             return ",".join(f"{n:.6f}".rstrip("0").rstrip(".") for n in numbers if n is not None)

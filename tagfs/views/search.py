@@ -1,8 +1,8 @@
 """Answering queries: which photos a term has, and what is said of each photo that was found.
 
-Tags, dates and marks are answered from posting lists. Terms about facts (camera, name, type) look
-at the records of the photos one by one; persons, places and look-alikes are not known yet, and a
-query that asks for them finds nothing and says so.
+Tags, dates, places and marks are answered from posting lists. Terms about facts (camera, name,
+type) look at the records of the photos one by one; persons and look-alikes are not known yet, and
+a query that asks for them finds nothing and says so.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from pyroaring import BitMap
 from tagfs.catalog.photos import ALL, FAVOURITES, UNTAGGED
 from tagfs.catalog.records import PhotoRecord
 from tagfs.catalog.state import State
-from tagfs.model import ROOT, UNFILED, FileId, FolderId, Place, TagId, Word
+from tagfs.model import ROOT, UNFILED, FileId, FolderId, Located, Place, TagId, Word
+from tagfs.recognise.gazetteer import country_name
 from tagfs.vault.ops import Field
+from tagfs.views.places import called
 from tagfs.views.query import parse
 from tagfs.views.terms import (
     Camera,
@@ -26,6 +28,7 @@ from tagfs.views.terms import (
     Flag,
     Is,
     NameGlob,
+    PlaceIs,
     Tag,
     Type,
     evaluate,
@@ -51,6 +54,7 @@ class Hit:
     tags: tuple[TagHit, ...]
     date: str | None
     place: Place | None
+    located: Located | None
 
     def as_json(self) -> dict[str, object]:
         """Return the stable form of ``tagfs search --json``."""
@@ -61,10 +65,21 @@ class Hit:
             "tags": [{"name": t.name, "confidence": t.confidence, "by": t.by} for t in self.tags],
             "people": [],
             "date": self.date,
-            "place": None
-            if self.place is None
-            else {"latitude": self.place.latitude, "longitude": self.place.longitude},
+            "place": place_as_json(self.place, self.located),
         }
+
+
+def place_as_json(place: Place | None, located: Located | None) -> dict[str, object] | None:
+    """Return position and names of a place; None where no position is known."""
+    if place is None:
+        return None
+    return {
+        "latitude": place.latitude,
+        "longitude": place.longitude,
+        "country": None if located is None else country_name(located.country),
+        "region": None if located is None else located.region,
+        "town": None if located is None else located.town,
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +164,11 @@ def _numbers(state: State, term: object, hint: Callable[[str], None]) -> BitMap:
             return _where(state, postings.bitmap(ALL), lambda p: _named(state, p, pattern))
         case DateIn(first=first, last=last):
             return state.photos.lists.between(first, last)
+        case PlaceIs(name=name):
+            found = called(state, name)
+            if not found:
+                hint(f'No photo is known to be taken in a place called "{name}".')
+            return found
     hint(f"{type(term).__name__.lower()}: is not known to this version; it finds nothing.")
     return BitMap()
 
@@ -201,6 +221,7 @@ def _hit(state: State, photo: PhotoRecord, name: bytes) -> Hit:
         tuple(tags),
         _date(photo),
         photo.sight.facts.place if photo.sight else None,
+        photo.sight.facts.located if photo.sight else None,
     )
 
 

@@ -9,13 +9,13 @@ from tagfs.catalog.records import FileRecord, PhotoRecord
 from tagfs.catalog.sights import Sight
 from tagfs.catalog.state import State
 from tagfs.errors import FileError, Integrity, Usage
-from tagfs.model import Scored, TagId, Word
+from tagfs.model import Located, Place, Scored, TagId, Word
 from tagfs.pipeline.contents import Contents
 from tagfs.pipeline.details import Details
 from tagfs.recognise import fusion
 from tagfs.recognise.fusion import Fusion
 from tagfs.vault.ops import Field
-from tagfs.views.search import paths_of
+from tagfs.views.search import paths_of, place_as_json
 
 
 @dataclass(slots=True)
@@ -73,6 +73,8 @@ class Reasons:
     favourite: bool
     user_date: str | None
     file_date: str | None
+    place: Place | None
+    located: Located | None
     scores_missing: str | None  # why the scores are not told
 
     def as_json(self) -> dict[str, object]:
@@ -86,6 +88,7 @@ class Reasons:
             "unreadable": self.unreadable,
             "favourite": self.favourite,
             "date": {"you": self.user_date, "file": self.file_date},
+            "place": place_as_json(self.place, self.located),
             "scores_missing": self.scores_missing,
         }
 
@@ -115,6 +118,8 @@ async def why(state: State, contents: Contents, file: FileRecord) -> Reasons:
         bool(photo.regs.get(Field.FAVOURITE)),
         photo.regs.get(Field.DATE),
         sight.facts.date if sight else None,
+        sight.facts.place if sight else None,
+        sight.facts.located if sight else None,
         missing,
     )
 

@@ -112,6 +112,41 @@ def test_folders_in_dates_are_not_made_whether_they_resolve_or_not(gallery: Path
     assert names(gallery / "dates/1987") == ["cat.jpg"]
 
 
+def test_places_are_folders_that_photos_are_copied_out_of_and_deleted_in(
+    server: Server, gallery: Path, tmp_path: Path
+) -> None:
+    assert names(gallery / "places") == []
+    (gallery / "a/rome.jpg").write_bytes(photo(4, position=(41.899, 12.473)))
+    (gallery / "a/paris.jpg").write_bytes(photo(5, position=(48.8584, 2.2945)))
+    assert server.say("wait recognised") is True
+    assert names(gallery / "places") == ["France", "Italy"]
+    found = do("find", gallery / "places/Italy", "-type", "f")
+    assert found.stdout.splitlines() == [str(gallery / "places/Italy/Lazio/Rome/rome.jpg")]
+    assert do("cp", "-r", gallery / "places/Italy", tmp_path / "out").returncode == 0
+    copied = (tmp_path / "out/Lazio/Rome/rome.jpg").read_bytes()
+    assert copied == (gallery / "a/rome.jpg").read_bytes()
+    assert (
+        os.stat(gallery / "a/rome.jpg").st_ino
+        == os.stat(gallery / "places/Italy/Rome/rome.jpg").st_ino
+    )
+    for command in (
+        ("cp", gallery / "a/cat.jpg", gallery / "places/Italy/"),
+        ("mkdir", gallery / "places/Atlantis"),
+        ("mv", gallery / "places/Italy", gallery / "places/Italia"),
+        ("mv", gallery / "a/cat.jpg", gallery / "places/Italy/Lazio/Rome/"),
+    ):
+        assert "Operation not permitted" in do(*command).stderr
+    assert "File exists" in do("mkdir", gallery / "places/Italy").stderr
+    place = os.getxattr(gallery / "all/rome.jpg", "user.tagfs.place")
+    assert place == b"Rome, Lazio, Italy"
+    done = do("rm", "-r", gallery / "places/Italy")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert names(gallery / "places") == ["France"]
+    assert names(gallery / "trash") == ["rome.jpg"]
+    assert do("mv", gallery / "trash/rome.jpg", gallery / "a/").returncode == 0
+    assert names(gallery / "places/Italy/Lazio/Rome") == ["rome.jpg"]
+
+
 def test_dragging_between_views_leaves_the_source(gallery: Path) -> None:
     assert do("mv", gallery / "recent/cat.jpg", gallery / "favourites/").returncode == 0
     assert names(gallery / "favourites") == ["cat.jpg"]

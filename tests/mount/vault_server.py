@@ -21,7 +21,7 @@ from pathlib import Path
 import trio
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "pipeline"))
-from colours import WithThumbnails
+from colours import WithEverything
 from far_store import Far
 from gallery_kit import SECRET, make, secret_of
 from many import Many, names
@@ -90,7 +90,7 @@ async def run(args: argparse.Namespace) -> None:
         open_gallery(
             folder / "state",
             secret_of(folder / "state"),
-            recogniser=WithThumbnails() if args.by_colour else None,
+            recogniser=WithEverything() if args.by_colour else None,
             open_remote=lambda url, create: far if args.far else remote,
         ) as gallery,
         trio.open_nursery() as nursery,

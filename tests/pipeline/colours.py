@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from PIL import Image
 
-from tagfs.model import Analysis, Scored, TagId
+from tagfs.model import Analysis, Located, Place, Scored, TagId
+from tagfs.recognise import gazetteer
 from tagfs.recognise.decode import as_png, thumbnail
 from tagfs.recognise.facts import read_facts
 from tagfs.recognise.phash import perceptual_hash
@@ -27,8 +28,14 @@ def picture(red: int, size: int = 32) -> bytes:
     return out.getvalue()
 
 
-def photo(seed: int, red: int = 200, date: str | None = None) -> bytes:
-    """Return a JPEG of patches that no other seed has, as if taken at ``date`` (EXIF's way).
+def photo(
+    seed: int,
+    red: int = 200,
+    date: str | None = None,
+    position: tuple[float, float] | None = None,
+) -> bytes:
+    """Return a JPEG of patches that no other seed has, as if taken at ``date`` (EXIF's way) and
+    at ``position`` (degrees of latitude and longitude).
 
     The patch in the corner says what is in it: ``red`` above 100 is a dog.
     """
@@ -40,6 +47,10 @@ def photo(seed: int, red: int = 200, date: str | None = None) -> bytes:
     exif[0x010F], exif[0x0110] = "Tagfs", "Made-up"
     if date is not None:
         exif.get_ifd(0x8769)[0x9003] = date
+    if position is not None:
+        degrees = {2 * i + 2: (abs(angle), 0.0, 0.0) for i, angle in enumerate(position)}
+        signs = {1: "NS"[position[0] < 0], 3: "EW"[position[1] < 0]}
+        exif.get_ifd(0x8825).update({**signs, **degrees})
     out = io.BytesIO()
     large = small.resize((320, 240), Image.Resampling.NEAREST)
     large.save(out, "JPEG", quality=90, exif=exif)
@@ -72,6 +83,20 @@ class ByColour:
         return Analysis(self.pack, kind, tags, tags, facts, b"", b"")
 
 
+class WithPlaces(ByColour):
+    """The same with the names of places, found as the worker finds them but in this process."""
+
+    def __init__(self) -> None:
+        self._gazetteer = gazetteer.load()
+
+    async def recognise(self, read: Read, size: int, media_type: str) -> Analysis:
+        found = await super().recognise(read, size, media_type)
+        return replace(found, facts=self._gazetteer.located(found.facts))
+
+    async def locate(self, places: Sequence[Place]) -> tuple[Located | None, ...]:
+        return tuple(map(self._gazetteer.locate, places))
+
+
 class WithThumbnails(ByColour):
     """The same with thumbnails, made as the worker makes them but in this process."""
 
@@ -82,3 +107,7 @@ class WithThumbnails(ByColour):
 
     async def png(self, jpeg: bytes, side: int) -> bytes | None:
         return as_png(Image.open(io.BytesIO(jpeg)), side)
+
+
+class WithEverything(WithPlaces, WithThumbnails):
+    """The same with thumbnails and the names of places."""

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
-from colours import CAT, DOG, ByColour, Read, picture
+from colours import CAT, DOG, ByColour, Read, photo, picture
 from gallery_kit import Folder, make, opened, secret_of
 from pyroaring import BitMap
 
 from tagfs.catalog.photos import ALL
-from tagfs.model import Analysis, Facts, Scored, TagId
+from tagfs.model import Analysis, Facts, Located, Place, Scored, TagId
 from tagfs.pipeline import rescanning
 from tagfs.pipeline.opening import open_gallery
 from tagfs.pipeline.rescanning import Job
@@ -53,6 +53,18 @@ class Horses:
             name: tuple(Scored(HORSE if s.tag == DOG else s.tag, s.confidence) for s in kept)
             for name, kept in scores.items()
         }
+
+    def lacks(self, scores: Mapping[str, Iterable[Scored]]) -> bool:
+        return False
+
+
+class Same:
+    """Today's rules are those of before."""
+
+    pack = "colour-1"
+
+    def tags(self, scores: Mapping[str, Iterable[Scored]]) -> Mapping[str, tuple[Scored, ...]]:
+        return {name: tuple(kept) for name, kept in scores.items()}
 
     def lacks(self, scores: Mapping[str, Iterable[Scored]]) -> bool:
         return False
@@ -114,6 +126,68 @@ def test_the_users_word_stays(tmp_path: Path) -> None:
         assert "cat0.png" not in g.names("tags/cat")
 
     run(tmp_path, script)
+
+
+class Earlier(Counting):
+    """Knows no names of places until ``names`` is set, as a tagfs before there were any."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: Located | None = None
+
+    async def locate(self, places: Sequence[Place]) -> tuple[Located | None, ...] | None:
+        return None if self.names is None else (self.names,) * len(places)
+
+
+def test_places_are_named_without_any_original(tmp_path: Path) -> None:
+    async def main() -> None:
+        await make(tmp_path)
+        eyes = Earlier()
+        async with opened(tmp_path, recogniser=eyes) as g:
+            g.gallery.rescan.scorer = Same
+            await g.write("rome.jpg", photo(1, position=(41.9, 12.5)))
+            await g.write("none.jpg", photo(2))
+            assert await g.gallery.wait("recognised", 20)
+            looked = eyes.looked
+            assert ((await rescan(g)).placed, g.names("places")) == (0, [])
+            eyes.names = Located("IT", "Lazio", "Rome")
+            job = await rescan(g)
+            assert (job.placed, job.changed, job.looked, job.failed) == (1, 0, 0, 0)
+            assert "1 another place" in str(g.gallery.ledger.events()[-1]["text"])
+            assert g.names("places/Italy/Lazio/Rome") == ["rome.jpg"]
+            assert g.names("tags/dog") == ["none.jpg", "rome.jpg"]
+            assert (await rescan(g)).placed == 0
+            eyes.names = Located("IT", "Latium", "Rome")
+            assert (await rescan(g)).placed == 1
+            assert g.names("places/Italy") == ["Latium"]
+            assert eyes.looked == looked
+
+    trio.run(main)
+
+
+class Film(Earlier):
+    """Decodes nothing, and reads a position all the same."""
+
+    async def recognise(self, read: Read, size: int, media_type: str) -> Analysis:
+        facts = Facts(place=Place(41.9, 12.5))
+        return Analysis(self.pack, media_type, (), (), facts, b"", b"", "MP4 is not decoded")
+
+
+def test_places_are_named_of_what_was_not_decoded(tmp_path: Path) -> None:
+    async def main() -> None:
+        await make(tmp_path)
+        eyes = Film()
+        async with opened(tmp_path, recogniser=eyes) as g:
+            g.gallery.rescan.scorer = Same
+            await g.write("film.mp4", b"\0\0\0\x0cftypmp42" + bytes(100))
+            assert await g.gallery.wait("recognised", 20)
+            await rescan(g)  # notes with which decoders it was tried
+            eyes.names = Located("IT", "Lazio", "Rome")
+            assert (await rescan(g)).placed == 1
+            assert g.names("places/Italy/Lazio/Rome") == ["film.mp4"]
+            assert g.names("review/unreadable") == ["film.mp4"]
+
+    trio.run(main)
 
 
 def test_what_an_older_network_saw_is_looked_at_again(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import trio
 from PIL import Image
 
 from tagfs.errors import Integrity
-from tagfs.model import Analysis
+from tagfs.model import Analysis, Located, Place
 from tagfs.recognise import packs, taxonomy
 from tagfs.recognise import recogniser as recogniser_module
 from tagfs.recognise.packs import PackMissing
@@ -102,6 +102,27 @@ def test_a_worker_makes_a_png_of_a_thumbnail_and_of_nothing_broken(
             assert await found.png(small[:200], 128) is None
             assert await found.png(b"", 128) is None
             assert "car" in names(await look(found, good))
+
+    trio.run(main)
+
+
+def test_a_worker_names_the_places_of_photos_and_of_positions(
+    test_data: object, model: object
+) -> None:
+    base = test_data / "data/formats"  # type: ignore[operator]
+    photos = {
+        "gps/DSCN0010.jpg": Located("IT", "Tuscany", "Arezzo"),
+        "avif/avif-orientation-6.avif": Located("UA", "Kyiv City", "Kyiv"),
+    }
+
+    async def main() -> None:
+        async with recogniser(jobs=1) as found:
+            for name, where in photos.items():
+                assert (await look(found, (base / name).read_bytes())).facts.located == where
+            places = [Place(48.8584, 2.2945), Place(30.0, -40.0), Place(-90.0, 0.0)]
+            paris = Located("FR", "Île-de-France", "Paris")
+            assert await found.locate(places) == (paris, None, None)
+            assert await found.locate([]) == ()
 
     trio.run(main)
 

@@ -1284,6 +1284,13 @@ def check_facts(facts: dict[int, Any]) -> None:
                 number(altitude, 1000000)
         elif key == 8:
             exact(value, 8)
+        elif key == 9:
+            country, region, town = array(value, 3)[:3]
+            if not re.fullmatch("[A-Z][A-Z]", text(country, 2)):
+                raise Refused("a country is not two capital letters")
+            for name in (region, town):
+                if name is not None and not re.fullmatch("[^\0-\x1f\x7f]+", text(name, 128)):
+                    raise Refused("a place has no name, or control characters in it")
 
 
 OPERATIONS: dict[int, Callable[[list[Any]], list[Any] | None]] = {

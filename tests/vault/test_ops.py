@@ -17,6 +17,7 @@ from tagfs.model import (
     Facts,
     FileId,
     FolderId,
+    Located,
     ObjectName,
     Part,
     Place,
@@ -52,6 +53,12 @@ scored = st.builds(Scored, tags, st.integers(0, 1000).map(lambda n: n / 1000))
 places = st.builds(
     Place, st.floats(-90, 90), st.floats(-180, 180), st.none() | st.floats(-500, 9000)
 )
+place_names = st.none() | st.text(
+    st.characters(blacklist_categories=("Cc", "Cs")), min_size=1, max_size=32
+)
+located = st.builds(
+    Located, st.from_regex("[A-Z]{2}", fullmatch=True), region=place_names, town=place_names
+)
 facts = st.builds(
     Facts,
     width=st.none() | st.integers(0, 2**31 - 1),
@@ -60,6 +67,7 @@ facts = st.builds(
     camera=st.none() | st.text(max_size=20),
     place=st.none() | places,
     phash=st.none() | st.integers(0, 2**64 - 1),
+    located=st.none() | located,
 )
 references = st.none() | st.tuples(
     hashes.map(ContentId), st.integers(0, 2**40 - 1), st.integers(0, 2**30 - 1)

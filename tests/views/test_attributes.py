@@ -20,7 +20,7 @@ from tagfs.recognise.taxonomy import load
 from tagfs.views.tag_list import join, split
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "pipeline"))
-from colours import DOG, ByColour, picture
+from colours import DOG, ByColour, WithPlaces, photo, picture
 from gallery_kit import Folder, make, opened
 
 TAGS = b"user.xdg.tags"
@@ -256,7 +256,7 @@ def test_facts_are_readable_and_neither_listed_nor_written(tmp_path: Path) -> No
         assert len(ident) == 64
         assert get(g, "2019/red.png", b"user.tagfs.tag.dog") == b"0.90 auto colour-1"
         assert get(g, "2019/red.png", b"user.tagfs.tag.animal") == b"0.95 auto colour-1"
-        for absent in (b"tag.cat", b"tag.nothing", b"date", b"place", b"camera", b"else"):
+        for absent in (b"tag.cat", b"tag.nothing", b"date", b"place", b"position", b"else"):
             assert get(g, "2019/red.png", b"user.tagfs." + absent) is None
         assert listed(g, "2019/red.png") == [TAGS]
         with refused(errno.EPERM):
@@ -265,6 +265,21 @@ def test_facts_are_readable_and_neither_listed_nor_written(tmp_path: Path) -> No
             g.tree.marks.remove_xattr(g.ino("2019/red.png"), b"user.tagfs.id")
 
     run(tmp_path, script)
+
+
+def test_place_and_position_are_facts(tmp_path: Path) -> None:
+    async def main() -> None:
+        await make(tmp_path)
+        async with opened(tmp_path, recogniser=WithPlaces()) as g:
+            await g.write("all/rome.jpg", photo(1, position=(41.899, 12.473)))
+            await g.write("all/sea.jpg", photo(2, position=(30.0, -40.5)))
+            assert await g.gallery.wait("recognised", 20)
+            assert get(g, "all/rome.jpg", b"user.tagfs.place") == b"Rome, Lazio, Italy"
+            assert get(g, "all/rome.jpg", b"user.tagfs.position") == b"41.899,12.473"
+            assert get(g, "all/sea.jpg", b"user.tagfs.place") is None
+            assert get(g, "all/sea.jpg", b"user.tagfs.position") == b"30,-40.5"
+
+    trio.run(main)
 
 
 def test_the_state_of_a_file_is_new_then_sealed_then_stored(tmp_path: Path) -> None:
