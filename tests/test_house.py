@@ -39,6 +39,7 @@ ONLY_IN = {
     "click": "cli",
     "ai_edge_litert": "recognise",
     "tflite_runtime": "recognise",
+    "google": "recognise",
     "PIL": "recognise",
     "pillow_heif": "recognise",
     "mnemonic": "vault",
@@ -171,6 +172,7 @@ def test_every_library_that_is_imported_is_declared_and_explained() -> None:
     wanted = [*project["dependencies"], *(line for lines in optional.values() for line in lines)]
     declared = {re.split(r"[<>=\[; ]", line)[0].lower() for line in wanted}
     called = {"PIL": "pillow", "ai_edge_litert": "ai-edge-litert", "pillow_heif": "pillow-heif"}
+    called["google"] = "protobuf"  # google.protobuf; nothing else of that name is used
     explained = (ROOT / "docs/dependencies.md").read_text().lower()
     accepted = {"tflite_runtime"}  # where it is installed instead of ai_edge_litert
     imported = {other.split(".")[0] for _, found in everybody() for other in found}

@@ -22,7 +22,7 @@ MAX_MODEL = 256 * 1024 * 1024
 """Bytes of a weights file, at most."""
 BUNDLES = {"nature": ("birds", "insects", "plants")}
 """Packs that are installed together, by the name that stands for them."""
-NO_MANIFESTS = ("concepts",)
+NO_MANIFESTS = ("concepts", "faces")
 """What else lies beside the manifests."""
 
 
