@@ -253,7 +253,9 @@ def check_rules(rules: Rules, sets: Iterable[list[Species | None]], reached: set
     listed = [s for all_of in sets for s in all_of if s is not None]
     genera = {s.genus for s in listed}
     idle = [g for g in rules.groups if g.split()[1] not in genera]
-    idle += rules.parents.keys() - {n for s in listed for n in (s.scientific, s.species)}
+    idle += (rules.parents | rules.same).keys() - {
+        n for s in listed for n in (s.scientific, s.species)
+    }
     idle += rules.kinds.keys() - reached
     if idle:
         raise ValueError(f"species.txt: nothing is called {idle}")
@@ -295,7 +297,7 @@ def main() -> None:
         return {concept}.union(*map(above, direct(concept, synsets, table)))
 
     places = Places(nouns, rules, functools.cache(above))
-    placed = place(sets, places, nouns, word, {fold(n) for n in names.values()})
+    placed = place(sets, places, nouns, rules, word, {fold(n) for n in names.values()})
     labels |= placed.labels
     table.parents |= placed.parents
     parents = graph([*leaves, *placed.species], synsets, table)

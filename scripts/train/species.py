@@ -50,6 +50,7 @@ class Rules:
     roots: dict[str, str] = field(default_factory=dict)
     by_genus: set[str] = field(default_factory=set)
     groups: dict[str, str] = field(default_factory=dict)
+    same: dict[str, str] = field(default_factory=dict)
     heads: dict[str, str] = field(default_factory=dict)
     no_heads: set[str] = field(default_factory=set)
     parents: dict[str, str] = field(default_factory=dict)
@@ -121,6 +122,8 @@ def read_rules(path: Path) -> Rules:
             known = rules.groups
         elif kind == "parent":
             entries, known = {w.strip(): first for w in listed.split("|")}, rules.parents
+        elif kind == "is":
+            entries, known = {w.strip(): first for w in listed.split("|")}, rules.same
         elif kind == "head":
             entries, known = {fold(w.strip()): first for w in listed.split("|")}, rules.heads
         else:
@@ -269,6 +272,7 @@ def place(
     sets: dict[str, list[Species | None]],
     places: Places,
     nouns: Nouns,
+    rules: Rules,
     known: dict[str, str],
     named: set[str],
 ) -> Placed:
@@ -279,7 +283,7 @@ def place(
     """
     listed = [(labels, s) for labels, all_of in sets.items() for s in all_of if s is not None]
     common = Counter(fold(s.common) for _, s in listed)
-    concept = _known_species(listed, places, nouns, known, named)
+    concept = _known_species(listed, places, nouns, rules, known, named)
     heads = {s: places.head(s, places.root(s, labels)) for labels, s in listed}
     for species, kind in list(concept.items()):
         others = [s for s, head in heads.items() if head == kind and s.species != species.species]
@@ -313,6 +317,7 @@ def _known_species(
     listed: list[tuple[str, Species]],
     places: Places,
     nouns: Nouns,
+    rules: Rules,
     known: dict[str, str],
     named: set[str],
 ) -> dict[Species, str]:
@@ -323,6 +328,7 @@ def _known_species(
     found: dict[Species, str] = {}
     taken: set[str] = set()
     for claims in (
+        {s: rules.same.get(s.scientific) for _, s in listed},
         {s: c for s, c in single.items() if fold(s.common) in named},
         {s: by_scientific.get(s.scientific) for _, s in listed},
         single,

@@ -127,6 +127,14 @@ def test_all_networks_together_reach_more_than_five_thousand_concepts() -> None:
     assert GRAPH.reached(["imagenet", "coco", "birds", "insects", "plants"]) > 5000
 
 
+def test_the_documentation_counts_what_label_sets_reach() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs/accuracy.md").read_text("utf-8")
+    sets = ["imagenet", "coco", "birds", "insects", "plants"]
+    for rows, labels in (("`imagenet`", 1), ("and `coco`", 2), ("`insects`", 4), ("`plants`", 5)):
+        assert f"{rows} | {GRAPH.reached(sets[:labels]):,} |" in text
+    assert f"{len(GRAPH):,} in\nall" in text
+
+
 @pytest.mark.parametrize(
     ("species", "name", "above"),
     [
