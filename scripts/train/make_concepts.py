@@ -261,6 +261,20 @@ def check_rules(rules: Rules, sets: Iterable[list[Species | None]], reached: set
         raise ValueError(f"species.txt: nothing is called {idle}")
 
 
+def check_ids(shipped: Path, orders: dict[str, list[str | None]], kept: set[str]) -> None:
+    """Raise ValueError where an id of the graph that is there would be gone, or move.
+
+    Galleries have tags under these ids. Remove the file to begin anew, before a release only.
+    """
+    if not shipped.exists():
+        return
+    before = json.loads(shipped.read_text(encoding="utf-8"))
+    gone = {row[0] for row in before["concepts"]} - kept
+    moved = [n for n, o in before["labels"].items() if n in orders and orders[n] != o]
+    if gone or moved:
+        raise ValueError(f"{shipped.name}: ids never change: {sorted(gone)}, labels {moved}")
+
+
 def full(concept: str) -> str:
     """Return the id as it stands in the graph: WordNet's offsets begin with an n."""
     return "n" + concept if concept.isdigit() else concept
@@ -312,6 +326,7 @@ def main() -> None:
         for c in sorted(parents, key=full)
     ]
     orders = {n: [c and full(c) for c in order] for n, order in labels.items()}
+    check_ids(given.out, orders, {full(c) for c in parents})
     given.out.write_text(
         '{"format": 1,\n'
         '"source": "WordNet 3.0, names by the tables of scripts/train",\n'

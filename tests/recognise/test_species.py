@@ -89,3 +89,16 @@ def test_the_graph_that_is_shipped_is_the_one_that_the_script_makes(
         env=os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": str(ROOT)},
     )
     assert made.read_bytes() == (ROOT / "models/concepts.json").read_bytes()
+
+
+def test_an_id_that_galleries_may_have_is_never_lost(species: ModuleType, tmp_path: Path) -> None:
+    import make_concepts  # type: ignore[import-not-found]
+
+    shipped = tmp_path / "concepts.json"
+    make_concepts.check_ids(shipped, {}, set())
+    shipped.write_text('{"concepts": [["n1", "dog", [], []]], "labels": {"left": ["n1", null]}}')
+    make_concepts.check_ids(shipped, {"left": ["n1", None]}, {"n1", "n2"})
+    with pytest.raises(ValueError, match=r"ids never change: \['n1'\]"):
+        make_concepts.check_ids(shipped, {"left": ["n1", None]}, {"n2"})
+    with pytest.raises(ValueError, match=r"labels \['left'\]"):
+        make_concepts.check_ids(shipped, {"left": [None, "n1"]}, {"n1"})
