@@ -113,5 +113,5 @@ def look(network: ImageNetwork, image: Image.Image, scale: float, least: float) 
             tuple((x * back[0], y * back[1]) for x, y in one.points),
             one.score,
         )
-        for one in distinct(decoded(network.run(square), network.side, least))
+        for one in distinct(decoded(tuple(network.run(square)), network.side, least))
     ]

@@ -227,7 +227,7 @@ class Stepwise:
         found[2][210], found[5][210] = (self.scores.pop(0),) * 2
         found[8][210] = (0, 0, 2, 2)
         found[11][210] = ((POINTS - 0.5) * 7).reshape(-1)
-        return tuple(found)
+        return found
 
 
 @pytest.mark.parametrize(
