@@ -1,4 +1,4 @@
-"""``tagfs rescan``: tags once more, by today's thresholds and concept graph."""
+"""``tagfs rescan``: tags and places once more, by what today's tagfs knows of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from tagfs.mount.messages import Call
 def rescan(request: Request, where: str | None, everything: bool, wait: bool, stop: bool) -> None:
     """Make every photo's tags anew from what was seen in it, after an update of tagfs.
 
-    What a model saw is kept, so that new thresholds and concepts need no original; only photos
+    What a model saw is kept, so that new thresholds and concepts need no original, nor do new
+    names of places; only photos
     that an older model saw, or that could not be decoded by older decoders, are looked at again.
     What you said stays. While the gallery is mounted it goes on in the background, also after a
     restart; `tagfs status` says how far it is. Status 8 when some could not be looked at.
@@ -56,8 +57,8 @@ def rescan(request: Request, where: str | None, everything: bool, wait: bool, st
         )
         return
     request.say(
-        f"Other tags now: {told['changed']} of {count(told['total'], 'photo')}; looked at again: "
-        f"{told['looked_again']}."
+        f"Other tags now: {told['changed']} of {count(told['total'], 'photo')}; another place: "
+        f"{told['placed']}; looked at again: {told['looked_again']}."
     )
     if told["failed"]:
         raise Unfinished(

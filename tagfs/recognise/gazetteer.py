@@ -51,8 +51,8 @@ class _Table:
     pull: NDArray[np.float32]  # the eighth root of the inhabitants
     regions: NDArray[np.uint16]
     names: NDArray[np.int32]  # index into ``towns``
-    ends: NDArray[np.int64]  # of each name in ``towns``
-    towns: bytes
+    ends: NDArray[np.int32]  # of each name in ``towns``
+    towns: NDArray[np.uint8]  # UTF-8, a line each
     region_names: tuple[str, ...]  # empty where there is none
     countries: tuple[str, ...]  # of each region
 
@@ -100,7 +100,7 @@ class Gazetteer:
     def _town(self, row: int) -> str:
         index = int(self._table.names[row])
         start = int(self._table.ends[index - 1]) + 1 if index else 0
-        return self._table.towns[start : int(self._table.ends[index])].decode()
+        return self._table.towns[start : int(self._table.ends[index])].tobytes().decode()
 
 
 def _point(place: Place) -> NDArray[np.float32]:
@@ -147,8 +147,8 @@ def _read(data: bytes) -> _Table:
         people ** np.float32(_HEAVY),
         regions[order],
         order,
-        np.flatnonzero(towns == ord("\n")),
-        towns.tobytes(),
+        np.flatnonzero(towns == ord("\n")).astype(np.int32),
+        towns,
         names,
         countries,
     )

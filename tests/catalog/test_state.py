@@ -21,6 +21,11 @@ from tagfs.catalog.standing import (
     came,
     day_of,
     exactly,
+    inside,
+    joined,
+    just_in,
+    path_of,
+    split,
 )
 from tagfs.catalog.state import State
 from tagfs.model import (
@@ -32,6 +37,7 @@ from tagfs.model import (
     Facts,
     FileId,
     FolderId,
+    Located,
     ObjectName,
     Part,
     Scored,
@@ -59,6 +65,13 @@ FILES = [FileId(bytes([f]) * 16) for f in (10, 11, 12)]
 FOLDERS = [FolderId(bytes([f]) * 16) for f in (20, 21)]
 PHOTOS = [ContentId(bytes([c]) * 32) for c in (30, 31, 32)]  # the last is a document
 NAMES = [b"a.jpg", b"b.jpg"]
+LOCATED = [
+    Located("IT", "Lazio", "Rome"),
+    Located("IT", "Lazio"),
+    Located("IT"),
+    Located("SG", None, "Singapore"),
+    Located("FR", "Bretagne", "Brest"),
+]
 DATES = ["1969", "1969-05", "1969-05-12", "1968-12-31", "1820", "1969-02-30", None]
 PATHS = [b"cat/dog", b"cat/u00", b"dog/cat/u00"]
 QUERIES = [b"dog beach", b"is:favourite"]
@@ -166,12 +179,13 @@ def other_ops() -> st.SearchStrategy[Op]:
         st.builds(SetWord, st.sampled_from(FILES), st.sampled_from(TAGS), st.sampled_from(Word)),
         st.builds(lambda p, r: RecordContent(content(p, r)), photo, st.sampled_from(RECORDS)),
         st.builds(
-            lambda p, t, d, u: RecordAnalysis(
-                p, "x-1", "image/jpeg", t, Facts(date=d), None, None, u
+            lambda p, t, d, w, u: RecordAnalysis(
+                p, "x-1", "image/jpeg", t, Facts(date=d, located=w), None, None, u
             ),
             photo,
             seen,
             st.sampled_from([None, "1969-05-12T10:00:00", "1968-12-31T00:00:00"]),
+            st.sampled_from([None, *LOCATED]),
             st.sampled_from([None, "truncated"]),
         ),
     )
@@ -253,10 +267,18 @@ def test_an_act_is_marked_as_taken_back_in_whatever_order_that_is_heard(order: l
     assert list(state.undo.acts()) == []
 
 
+def ways_of(where: Located) -> list[str]:
+    parts = split(path_of(where))
+    return [joined(parts[:n]) for n in range(1, len(parts) + 1)]
+
+
 def list_names() -> list[bytes]:
     dates = [d for d in DATES if d is not None]
     texts = {d[:n] for d in dates for n in (4, 7, 10)}
-    return [*FLAGS, came(0), *map(below, texts), *map(exactly, texts), *(t.encode() for t in TAGS)]
+    ways = {way for where in LOCATED for way in ways_of(where)}
+    dated = [*map(below, texts), *map(exactly, texts)]
+    placed = [*map(inside, ways), *map(just_in, ways)]
+    return [*FLAGS, came(0), *dated, *placed, *(t.encode() for t in TAGS)]
 
 
 def lists_of(state: State) -> dict[bytes, set[bytes]]:
@@ -307,10 +329,23 @@ def test_lists_hold_what_the_user_and_the_photo_say(units: list[Unit]) -> None:
             exactly("1969-05"): date == "1969-05",
             below("1969-05-12"): date == "1969-05-12",
         }
+        there = photo.listed and sight is not None
+        located = sight.facts.located if there and sight is not None else None
+        ways = [] if located is None else ways_of(located)
+        for way in {way for where in LOCATED for way in ways_of(where)}:
+            expected[inside(way)] = way in ways
+            expected[just_in(way)] = way in ways[-1:]
         assert {name: photo.id in lists[name] for name in expected} == expected
     for prefix, parts in (("", ["1968", "1969"]), ("1969", ["05"]), ("1969-05", ["12"])):
         there = [p for p in parts if lists[below(f"{prefix}-{p}" if prefix else p)]]
         assert list(state.photos.lists.parts(prefix)) == list(map(int, there))
+    known = {photo.standing.place for photo in photos} - {None}
+    paths = {split(path)[:n] for path in known if path is not None for n in (1, 2, 3)}
+    for above in ((), ("IT",), ("IT", "Lazio"), ("SG",), ("FR",)):
+        found = [name for _, name in state.photos.lists.places(joined(above))]
+        assert sorted(found) == sorted(
+            path[-1] for path in paths if path[:-1] == above and len(path) > len(above)
+        )
 
 
 @settings(max_examples=100, deadline=None)

@@ -38,7 +38,7 @@ def test_without_a_mount_it_returns_when_it_has_ended(
     none = tagfs("rescan", "--where", "zzgl", *filled)
     assert (none.status, none.out) == (
         0,
-        "Other tags now: 0 of 0 photos; looked at again: 0.\n",
+        "Other tags now: 0 of 0 photos; another place: 0; looked at again: 0.\n",
     )
     assert "zzgl" in none.err
     assert tagfs("rescan", "--stop", *filled).out == "No rescan was under way.\n"
