@@ -638,8 +638,9 @@ class Gallery(RuleBasedStateMachine):
         assert content.label in (None, name), f"{self.path(where, name)} was {content.label}"
 
     def check_tops(self) -> None:
-        """``tags/`` lists what was made and what a photo has, ``dates/`` the years there are."""
-        for where in (View("tags"), View("dates"), View("review"), View("search")):
+        """``tags/`` lists what was made and what a photo has, ``dates/`` the years there are; no
+        photo has a position, so ``places/`` lists nothing."""
+        for where in map(View, ("tags", "places", "dates", "review", "search")):
             lines, expected = self.lines(where), self.world.folders_in(where)
             assert set(lines) == expected, f"{self.path(where)}/ lists {set(lines)}, not {expected}"
 

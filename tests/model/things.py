@@ -12,9 +12,10 @@ ABOVE = {"tabby": ("cat", "animal"), "cat": ("animal",), "dog": ("animal",), "an
 """The concepts, and what is above each."""
 SEEN = {b"d": ("dog", "animal"), b"t": ("tabby", "cat", "animal"), b"n": (), b"u": ()}
 """What is seen in a photo, by the byte after MEDIA; u cannot be decoded."""
-VIEWS = ("all", "tags", "dates", "recent", "untagged", "favourites", "review", "search", "trash")
+_NAMES = "all tags places dates recent untagged favourites review search trash"
+VIEWS = tuple(_NAMES.split(" "))
 """The views that there are."""
-RESERVED = frozenset((*VIEWS, "people", "places", "videos", ".tagfs"))
+RESERVED = frozenset((*VIEWS, "people", "videos", ".tagfs"))
 TAKES = ("all", "tags", "dates", "favourites")
 """Views that something can be copied into."""
 
