@@ -25,7 +25,8 @@ UnitId = NewType("UnitId", bytes)
 ObjectName = NewType("ObjectName", bytes)
 """16 random bytes: the name of one sealed part on the remote."""
 TagId = NewType("TagId", str)
-"""A concept id such as ``n02084071``, or ``u`` + 32 hex digits for a tag that the user made."""
+"""A concept id such as ``n02084071``; with 32 hex digits behind it, ``u`` for a tag that the user
+made and ``p`` for a person."""
 
 ROOT = FolderId(bytes(16))
 """The folder whose entries stand at the root of the mount."""
@@ -43,6 +44,11 @@ MAX_NAME = 255
 def random_id() -> bytes:
     """Return 16 bytes that nobody can guess."""
     return secrets.token_bytes(16)
+
+
+def is_person(tag: TagId) -> bool:
+    """Whether a tag stands for a person."""
+    return tag.startswith("p") and len(tag) == 33
 
 
 @dataclass(frozen=True, slots=True, order=True)

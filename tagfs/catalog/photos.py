@@ -22,7 +22,8 @@ from tagfs.catalog.standing import UNREADABLE as UNREADABLE
 from tagfs.catalog.standing import UNTAGGED as UNTAGGED
 from tagfs.catalog.tables import Tables
 from tagfs.catalog.view_names import ViewNames
-from tagfs.model import NEVER, Content, ContentId, Stamp, TagId, Taxonomy, Word
+from tagfs.catalog.words import standing_words, tags_in_force
+from tagfs.model import NEVER, Content, ContentId, Stamp, TagId, Taxonomy, Word, is_person
 from tagfs.vault.ops import Field, RecordAnalysis, RecordContent, SetRegister, SetWord
 
 _CONTENTS = b"contents"
@@ -31,53 +32,6 @@ _CONTENTS = b"contents"
 def fold(name: str) -> str:
     """Return the form in which tag names are compared."""
     return unicodedata.normalize("NFC", name).casefold()
-
-
-def tags_in_force(
-    seen: Iterable[TagId],
-    words: Mapping[TagId, tuple[Word, Stamp]],
-    above: Callable[[TagId], frozenset[TagId]],
-) -> set[TagId]:
-    """Return the tags of a photo: what was seen, corrected by what the user said.
-
-    *Yes* brings a tag and its ancestors. *No* takes a tag and everything below it, and what the
-    user affirmed of that before; what is affirmed later than that *no* stays.
-    """
-    affirmed, denied = standing_words(words, above)
-    result = set(seen)
-    for tag in affirmed:
-        result |= {tag} | above(tag)
-    return {t for t in result if not _denied(t, above(t), denied, _affirmed(t, affirmed, above))}
-
-
-def standing_words(
-    words: Mapping[TagId, tuple[Word, Stamp]], above: Callable[[TagId], frozenset[TagId]]
-) -> tuple[dict[TagId, Stamp], dict[TagId, Stamp]]:
-    """Return what the user affirmed, without what a later *no* took back, and what was denied."""
-    denied = {t: stamp for t, (word, stamp) in words.items() if word is Word.NO}
-    affirmed = {
-        t: stamp
-        for t, (word, stamp) in words.items()
-        if word is Word.YES and not _denied(t, above(t), denied, stamp)
-    }
-    return affirmed, denied
-
-
-def _affirmed(
-    tag: TagId, affirmed: Mapping[TagId, Stamp], above: Callable[[TagId], frozenset[TagId]]
-) -> Stamp | None:
-    """Return when the user last affirmed a tag or something below it."""
-    stamps = [s for t, s in affirmed.items() if t == tag or tag in above(t)]
-    return max(stamps, default=None)
-
-
-def _denied(
-    tag: TagId, ancestors: frozenset[TagId], denied: Mapping[TagId, Stamp], affirmed: Stamp | None
-) -> bool:
-    return any(
-        (t == tag or t in ancestors) and (affirmed is None or affirmed < stamp)
-        for t, stamp in denied.items()
-    )
 
 
 class Photos:
@@ -119,7 +73,7 @@ class Photos:
 
         The name that a concept was renamed from is free, so that tags can change places.
         """
-        ids = self._tag_ids(fold(name))
+        ids = self._tag_ids(_name_key(fold(name), False))
         if ids:
             return self.canonical(ids[0])
         concept = self._taxonomy.find(name)
@@ -128,6 +82,11 @@ class Photos:
         ):
             return None
         return self.canonical(concept)
+
+    def person(self, name: str) -> TagId | None:
+        """Return the live person of this name, through merges."""
+        ids = self._tag_ids(_name_key(fold(name), True))
+        return self.canonical(ids[0]) if ids else None
 
     def knows_tag(self, tag: TagId) -> bool:
         """Whether anything was ever said of this tag."""
@@ -140,9 +99,18 @@ class Photos:
         return chosen or self._taxonomy.name(tag) or tag
 
     def tags(self) -> Iterator[tuple[int, TagId, str, int]]:
-        """Yield (slot, tag, name, photos) of every tag that is listed."""
+        """Yield (slot, tag, name, photos) of every tag that is listed and is no person."""
+        return self._listed(persons=False)
+
+    def persons(self) -> Iterator[tuple[int, TagId, str, int]]:
+        """Yield (slot, person, name, photos) of every person that is listed."""
+        return self._listed(persons=True)
+
+    def _listed(self, persons: bool) -> Iterator[tuple[int, TagId, str, int]]:
         for slot, item in self._tag_pages.scan(b"", 0):
             tag = TagId(item.decode())
+            if is_person(tag) is not persons:
+                continue
             record = self._tables.tags.get(tag)
             if record is None or record.regs.get(Field.TAG_MERGED):
                 continue
@@ -370,8 +338,8 @@ class Photos:
             path_of(located) if listed and located is not None else None,
         )
 
-    def _tag_ids(self, key: str) -> list[TagId]:
-        raw = self._tables.store.get(Table.TAG_NAME, key.encode())
+    def _tag_ids(self, key: bytes) -> list[TagId]:
+        raw = self._tables.store.get(Table.TAG_NAME, key)
         return [] if raw is None else [TagId(t) for t in cbor2.loads(raw)]
 
     def _enter_tag_name(self, record: TagRecord) -> None:
@@ -380,9 +348,16 @@ class Photos:
         if key == record.key:
             return
         if record.key is not None:
-            rest = [t for t in self._tag_ids(record.key) if t != record.id]
-            self._tables.store.put(Table.TAG_NAME, record.key.encode(), cbor2.dumps(rest))
+            old = _name_key(record.key, is_person(record.id))
+            rest = [t for t in self._tag_ids(old) if t != record.id]
+            self._tables.store.put(Table.TAG_NAME, old, cbor2.dumps(rest))
         if key is not None:
-            ids = sorted({*self._tag_ids(key), record.id})
-            self._tables.store.put(Table.TAG_NAME, key.encode(), cbor2.dumps(ids))
+            new = _name_key(key, is_person(record.id))
+            ids = sorted({*self._tag_ids(new), record.id})
+            self._tables.store.put(Table.TAG_NAME, new, cbor2.dumps(ids))
         record.key = key
+
+
+def _name_key(folded: str, person: bool) -> bytes:
+    """Return the key in TAG_NAME: a tag and a person may be called alike."""
+    return (b"\xff" if person else b"") + folded.encode()  # no byte of UTF-8

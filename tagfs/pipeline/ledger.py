@@ -169,15 +169,22 @@ class Ledger:
 
         A tag that was renamed has kept the id of that name, so the next one counts on.
         """
-        text = fold(name)
+        return self._name("u", "", fold(name))
+
+    def name_person(self, name: str) -> TagId:
+        """Return the id of a new person, made as that of a tag."""
+        return self._name("p", "person\0", fold(name))
+
+    def _name(self, kind: str, label: str, name: str) -> TagId:
+        text = label + name
         for number in count(2):
             digest = hmac.digest(
                 self.ring.tag_key(), text.encode("utf-8", "surrogateescape"), "sha256"
             )
-            tag = TagId("u" + digest[:16].hex())
+            tag = TagId(kind + digest[:16].hex())
             if not self.state.photos.knows_tag(tag):
                 break
-            text = f"{fold(name)}\0{number}"
+            text = f"{label}{name}\0{number}"
         return tag
 
     def tag_named(self, name: str) -> tuple[TagId, list[Op]]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from tagfs.catalog.records import FileRecord, PhotoRecord
 from tagfs.catalog.state import State
 from tagfs.errors import FileError, not_permitted
-from tagfs.model import ContentId, FileId, TagId
+from tagfs.model import ContentId, FileId, TagId, is_person
 from tagfs.vault.ops import Entity, Field, Op, SetRegister
 from tagfs.vault.registers import MAX_ATTRIBUTE_BYTES, MAX_ATTRIBUTES
 from tagfs.views.nodes import FileNode, Node, OwnFolder
@@ -133,6 +133,8 @@ class Attributes:
         if name == b"date":
             said: str | None = self._state.said(file).get(Field.DATE)
             return said or (facts.date if facts is not None else None)
+        if name == b"people":
+            return self._people(photo)
         if facts is None:
             return None
         if name == b"camera":
@@ -144,6 +146,11 @@ class Attributes:
             numbers = (where.latitude, where.longitude, where.altitude)
             return ",".join(f"{n:.6f}".rstrip("0").rstrip(".") for n in numbers if n is not None)
         return None
+
+    def _people(self, photo: PhotoRecord | None) -> str | None:
+        """Return who is in it, by name."""
+        persons = filter(is_person, photo.tags if photo is not None else ())
+        return ", ".join(sorted(map(self._state.photos.tag_name, persons))) or None
 
     def _said(self, file: FileRecord, photo: PhotoRecord | None, name: str) -> str | None:
         """Return who says that a tag belongs to a file, and how sure they are, the surest first."""

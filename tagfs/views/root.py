@@ -10,6 +10,7 @@ from tagfs.views.dates import Dates
 from tagfs.views.everything import Everything
 from tagfs.views.favourites import Favourites
 from tagfs.views.nodes import View
+from tagfs.views.people import People
 from tagfs.views.places import Places
 from tagfs.views.recent import Recent
 from tagfs.views.review import Review
@@ -25,6 +26,7 @@ def views_of(gallery: Gallery, monotonic: Callable[[], float] = time.monotonic) 
     return [
         Everything(state, ledger.now_ms, keeps),
         Tags(state, ledger.name_tag, monotonic),
+        People(state, ledger.name_person, monotonic),
         Places(state, ledger.now_ms, keeps),
         Dates(state, ledger.now_ms, keeps),
         Recent(state, ledger.now_ms, keeps),

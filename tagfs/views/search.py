@@ -28,6 +28,7 @@ from tagfs.views.terms import (
     Flag,
     Is,
     NameGlob,
+    Person,
     PlaceIs,
     Tag,
     Type,
@@ -142,6 +143,12 @@ def _numbers(state: State, term: object, hint: Callable[[str], None]) -> BitMap:
                     for seen, sure in p.seen.items()
                 ),
             )
+        case Person(name=name):
+            person = state.photos.person(name)
+            if person is None:
+                hint(f'No person is called "{name}".')
+                return BitMap()
+            return postings.bitmap(person.encode())
         case Is(flag=Flag.FAVOURITE):
             return postings.bitmap(FAVOURITES)
         case Is(flag=Flag.UNTAGGED):

@@ -16,7 +16,7 @@ from tagfs.catalog.photos import fold
 from tagfs.catalog.records import FileRecord
 from tagfs.catalog.state import State
 from tagfs.errors import FileError
-from tagfs.model import FileId, TagId, Word
+from tagfs.model import FileId, TagId, Word, is_person
 from tagfs.vault.ops import Op
 from tagfs.views import acts
 
@@ -67,7 +67,7 @@ class TagList:
             return self._standing(file)  # what is above them comes with the bytes
         photo = self._state.photos.get(file.content[0])
         if photo is not None and photo.files:
-            return set(photo.tags)
+            return {tag for tag in photo.tags if not is_person(tag)}
         own = self.own(file).keys()
         return set(own).union(*(self._state.photos.above(tag) for tag in own))
 
@@ -76,13 +76,13 @@ class TagList:
         hold the words."""
         given: dict[TagId, list[TagId]] = {}
         for tag, word in self._state.words(file).items():
-            if word is Word.YES:
+            if word is Word.YES and not is_person(tag):
                 given.setdefault(self._state.photos.canonical(tag), []).append(tag)
         return given
 
     def _standing(self, file: FileRecord) -> set[TagId]:
         words = self._state.lasting_words(file)
-        return {tag for tag, word in words.items() if word is Word.YES}
+        return {tag for tag, word in words.items() if word is Word.YES and not is_person(tag)}
 
     def listed(self, file: FileRecord) -> list[TagId]:
         """Return the most specific of the tags in force, and those that the user gave.

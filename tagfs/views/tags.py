@@ -15,7 +15,7 @@ from tagfs.catalog.state import (
     State,
 )
 from tagfs.errors import FileError, no_entry, not_permitted
-from tagfs.model import UNFILED, FileId, TagId, Word
+from tagfs.model import UNFILED, FileId, TagId, Word, is_person
 from tagfs.vault.ops import Entity, Field, Op, SetRegister
 from tagfs.views import acts
 from tagfs.views.fixed import Fixed
@@ -34,6 +34,8 @@ class Tags(Fixed):
     """The view by tag. Copying in tags, removing untags, folders are tags."""
 
     name = "tags"
+    noun = "tag"
+    depth = MAX_DEPTH
 
     def __init__(
         self,
@@ -49,7 +51,7 @@ class Tags(Fixed):
     def lines(self, path: tuple[str, ...], start: int) -> Iterator[Line]:
         """Yield tags at the top, photos that have every tag of the path below."""
         if not path:
-            for slot, tag, name, _count in self._state.photos.tags():
+            for slot, tag, name, _count in self._all():
                 if slot >= start:
                     yield Line(slot + 1, escape(name), Spot(self.name, (tag,)))
             return
@@ -74,7 +76,7 @@ class Tags(Fixed):
         if found is not None:
             return found
         tag = self._find(name)
-        if tag is not None and tag not in path and len(path) < MAX_DEPTH:
+        if tag is not None and tag not in path and len(path) < self.depth:
             return Spot(self.name, (*path, tag))
         return None
 
@@ -111,8 +113,8 @@ class Tags(Fixed):
         """Make a tag, which stays listed while it is empty; below one, keep a narrowing."""
         text = unescape(name)
         if text.startswith("."):
-            raise not_permitted("A tag's name cannot begin with a dot.")
-        tag = self._state.photos.tag(text)
+            raise not_permitted(f"A {self.noun}'s name cannot begin with a dot.")
+        tag = self._called(text)
         if path:
             return self._keep(path, tag, name)
         if tag is not None and self._state.photos.is_listed_tag(tag):
@@ -132,7 +134,7 @@ class Tags(Fixed):
         if tag is None or self._find(name) is None:
             ops = self._make(tag, unescape(name))
             tag = tag or self._name_tag(unescape(name))
-        if tag in path or len(path) >= MAX_DEPTH:
+        if tag in path or len(path) >= self.depth:
             raise not_permitted(f"A path has each tag once, and at most {MAX_DEPTH}.")
         there = self.look_up(path, name)
         kept = _path_id((*path, tag))
@@ -172,7 +174,7 @@ class Tags(Fixed):
             raise no_entry()
         text = unescape(new_name)
         # What is seen later comes under the concept of this name, listed now or not.
-        into = TagId(new_path[0]) if new_path else self._state.photos.tag(text)
+        into = TagId(new_path[0]) if new_path else self._called(text)
         if into is None or into == tag:
             return [SetRegister(Entity.TAG, tag.encode(), Field.TAG_NAME, text)]
         if tag in self._state.photos.above(into):
@@ -186,7 +188,7 @@ class Tags(Fixed):
         """Names below the tags that a photo gained or lost, and the tags' own folders."""
         match change:
             case PhotoChanged():
-                for tag in change.tags:
+                for tag in filter(self._is_mine, change.tags):
                     yield Spot(self.name), escape(self._state.photos.tag_name(tag))
                     for name in change.names:
                         yield Spot(self.name, (tag,)), name
@@ -195,8 +197,17 @@ class Tags(Fixed):
             case EntryChanged(folder=folder, name=name) if folder == UNFILED:
                 yield Spot(self.name), name
 
+    def _all(self) -> Iterator[tuple[int, TagId, str, int]]:
+        return self._state.photos.tags()
+
+    def _called(self, name: str) -> TagId | None:
+        return self._state.photos.tag(name)
+
+    def _is_mine(self, tag: TagId) -> bool:
+        return not is_person(tag)
+
     def _find(self, name: bytes) -> TagId | None:
-        tag = self._state.photos.tag(unescape(name))
+        tag = self._called(unescape(name))
         if tag is None:
             return None
         if self._state.photos.is_listed_tag(tag):
@@ -224,7 +235,9 @@ class Tags(Fixed):
 
     def _need_tag(self, path: tuple[str, ...]) -> None:
         if not path:
-            raise not_permitted("Photos go into a tag's folder, not into tags/ itself.")
+            raise not_permitted(
+                f"Photos go into a {self.noun}'s folder, not into {self.name}/ itself."
+            )
 
 
 def _path_id(path: tuple[str, ...]) -> bytes:

@@ -639,8 +639,8 @@ class Gallery(RuleBasedStateMachine):
 
     def check_tops(self) -> None:
         """``tags/`` lists what was made and what a photo has, ``dates/`` the years there are; no
-        photo has a position, so ``places/`` lists nothing."""
-        for where in map(View, ("tags", "places", "dates", "review", "search")):
+        photo has a position, and nobody is in any, so ``places/`` and ``people/`` list nothing."""
+        for where in map(View, ("tags", "people", "places", "dates", "review", "search")):
             lines, expected = self.lines(where), self.world.folders_in(where)
             assert set(lines) == expected, f"{self.path(where)}/ lists {set(lines)}, not {expected}"
 

@@ -12,10 +12,10 @@ ABOVE = {"tabby": ("cat", "animal"), "cat": ("animal",), "dog": ("animal",), "an
 """The concepts, and what is above each."""
 SEEN = {b"d": ("dog", "animal"), b"t": ("tabby", "cat", "animal"), b"n": (), b"u": ()}
 """What is seen in a photo, by the byte after MEDIA; u cannot be decoded."""
-_NAMES = "all tags places dates recent untagged favourites review search trash"
+_NAMES = "all tags people places dates recent untagged favourites review search trash"
 VIEWS = tuple(_NAMES.split(" "))
 """The views that there are."""
-RESERVED = frozenset((*VIEWS, "people", "videos", ".tagfs"))
+RESERVED = frozenset((*VIEWS, "videos", ".tagfs"))
 TAKES = ("all", "tags", "dates", "favourites")
 """Views that something can be copied into."""
 

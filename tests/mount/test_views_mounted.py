@@ -172,3 +172,26 @@ def test_writing_over_a_name_where_nothing_can_be_written_says_so_each_time(gall
     assert (gallery / "recent/cat.jpg").read_bytes() == before
     (gallery / "tags/cat/cat.jpg").write_bytes(b"")  # the same process can write elsewhere
     assert (gallery / "all/cat.jpg").read_bytes() == before
+
+
+def test_a_person_is_made_named_and_merged_with_mv(gallery: Path) -> None:
+    for name in ("unknown-01", "unknown-02", "Ben"):
+        assert do("mkdir", gallery / "people" / name).returncode == 0
+    for photo_name, person in (("cat.jpg", "unknown-01"), ("dog1.jpg", "unknown-02")):
+        assert do("mv", gallery / "a" / photo_name, gallery / "people" / person).returncode == 0
+    assert {"cat.jpg", "dog1.jpg"} <= set(names(gallery / "a"))
+    assert do("mv", "-T", gallery / "people/unknown-01", gallery / "people/Anna").returncode == 0
+    assert do("mv", gallery / "people/unknown-02", gallery / "people/Anna/").returncode == 0
+    assert names(gallery / "people") == ["Anna", "Ben"]
+    assert names(gallery / "people/Anna") == ["cat.jpg", "dog1.jpg"]
+    one = (gallery / "people/Anna/dog1.jpg", gallery / "people/Ben/")
+    assert do("mv", *one).returncode == 0
+    assert names(gallery / "people/Anna") == ["cat.jpg"]
+    assert names(gallery / "people/Ben") == ["dog1.jpg"]
+    assert os.getxattr(gallery / "a/dog1.jpg", "user.tagfs.people") == b"Ben"
+    assert do("rm", gallery / "people/Ben/dog1.jpg").returncode == 0
+    assert "dog1.jpg" in names(gallery / "a")
+    assert do("rmdir", gallery / "people/Ben").returncode == 0
+    assert "Operation not permitted" in do("mkdir", gallery / "people/Anna/friends").stderr
+    assert names(gallery / "search/person:anna") == ["cat.jpg"]
+    assert names(gallery / "people") == ["Anna"]

@@ -32,7 +32,7 @@ def refused(number: int) -> pytest.RaisesExc[FileError]:
     return pytest.RaisesExc(FileError, check=lambda e: e.errno == number)
 
 
-VIEWS = b"all tags places dates recent untagged favourites review search trash".split()
+VIEWS = b"all tags people places dates recent untagged favourites review search trash".split()
 
 
 def test_a_file_is_read_back_and_stands_where_it_was_written(tmp_path: Path) -> None:
