@@ -1,6 +1,9 @@
 """How right the facts are that tagfs reads from files: the set ``formats`` against exiftool.
 
-    python scripts/bench/accuracy.py [--only formats]
+    python scripts/bench/accuracy.py [--only formats | faces]
+
+``--only faces`` measures faces instead; what it prints stands in ``faces.py``. The rest of this
+is about the set ``formats``.
 
 Every file goes through what the recogniser hands to a worker, and through the worker's own code;
 only the network is left out, which says nothing of dates. An XMP sidecar, which a gallery keeps
@@ -179,14 +182,19 @@ def formats(folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--only", choices=["formats"], default="formats", help="one set")
-    parser.parse_args()
+    parser.add_argument("--only", choices=["formats", "faces"], default="formats", help="one set")
+    only = parser.parse_args().only
     root = Path(__file__).resolve().parents[2]
     base = Path(os.environ.get("TAGFS_TEST_DATA") or root.parent / "shared")
-    folder = base / "data/formats"
-    if not folder.is_dir():
-        sys.exit("The set data/formats is missing: set TAGFS_TEST_DATA to where it lies.")
-    formats(folder)
+    name = {"formats": "formats", "faces": "faces-dev"}[only]
+    if not (base / "data" / name).is_dir():
+        sys.exit(f"The set data/{name} is missing: set TAGFS_TEST_DATA to where it lies.")
+    if only == "faces":
+        from faces import measure_faces
+
+        measure_faces(base / "data")
+    else:
+        formats(base / "data/formats")
 
 
 if __name__ == "__main__":

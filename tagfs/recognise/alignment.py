@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 Array = NDArray[Any]
 
@@ -24,6 +24,8 @@ TEMPLATE: Final = np.array(
 )
 """Where the points lie in the square, (x, y) each, left to right as seen: those of ArcFace
 (Deng et al., 2019), which SFace was trained on."""
+_FEATURES: Final = (24, 32, 88, 104)
+"""Left, top, right and bottom of brows, eyes, nose and mouth in the square."""
 _MARGIN: Final = 4
 """Pixels around a face that the filter of a shrunken copy may read."""
 
@@ -100,16 +102,23 @@ def _inverse(matrix: Array) -> Array:
     return np.column_stack([turn, -turn @ matrix[:, 2]])
 
 
-def sharpness(face: Array) -> float:
-    """Return how much of the contrast of a grey square is in its finest detail, 0 to about 1.
+def sharpness(square: Image.Image) -> float:
+    """Return how much of the contrast of an aligned face is in its finest detail, 0 to about 1.
 
     The variance of the Laplacian (Pech-Pacheco et al., 2000) over that of the picture, so that
-    light and contrast do not matter. A face that was enlarged to the square has little.
+    light and contrast do not matter, from the brows to the chin: hair and background may be sharp
+    where the face is not. A face that was enlarged to the square has little. What is black
+    because it lies outside of the picture is left out; 0 where that is more than half.
     """
-    inner = face[1:-1, 1:-1]
-    laplace = face[:-2, 1:-1] + face[2:, 1:-1] + face[1:-1, :-2] + face[1:-1, 2:] - 4 * inner
-    contrast = float(inner.var())
-    return float(laplace.var()) / contrast if contrast > 1.0 else 0.0
+    face = square.convert("L").crop(_FEATURES)
+    outside = face.point(lambda value: 255 * (value == 0)).filter(ImageFilter.MaxFilter(5))
+    grey = np.asarray(face, np.float32)
+    inner, within = grey[1:-1, 1:-1], np.asarray(outside)[1:-1, 1:-1] == 0
+    if 2 * np.count_nonzero(within) < within.size:
+        return 0.0
+    laplace = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * inner
+    contrast = float(inner[within].var())
+    return float(laplace[within].var()) / contrast if contrast > 1.0 else 0.0
 
 
 def yaw(points: Array) -> float:

@@ -15,6 +15,8 @@ import numpy as np
 
 from tagfs.errors import Integrity
 from tagfs.recognise import taxonomy
+from tagfs.recognise.clustering import Limits
+from tagfs.recognise.face import Gate
 from tagfs.recognise.faces import Certainty
 from tagfs.recognise.from_onnx import Stored, to_tflite
 from tagfs.recognise.onnxfile import MAX_ONNX, read_onnx
@@ -47,6 +49,8 @@ class FacePack:
     detector: Part
     embedder: Part
     certainty: Certainty
+    gate: Gate
+    limits: Limits
 
     @property
     def id(self) -> str:
@@ -64,8 +68,7 @@ def load() -> FacePack:
 
 
 def _parse(raw: dict[str, Any]) -> FacePack:
-    thresholds = {name: float(value) for name, value in raw["thresholds"].items()}
-    certainty = Certainty(thresholds["sure"], thresholds["hint"], thresholds["close"])
+    told = raw["thresholds"]
     return FacePack(
         raw["name"],
         int(raw["version"]),
@@ -73,8 +76,14 @@ def _parse(raw: dict[str, Any]) -> FacePack:
         raw["wheel_sha256"],
         _part(raw["detector"]),
         _part(raw["embedder"]),
-        certainty,
+        Certainty(**_floats(told["detection"])),
+        Gate(**_floats(told["quality"])),
+        Limits(**_floats(told["cosines"])),
     )
+
+
+def _floats(raw: dict[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in raw.items()}
 
 
 def _part(raw: dict[str, Any]) -> Part:

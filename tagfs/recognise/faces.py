@@ -8,30 +8,17 @@ face tells whether they are the same person.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from tagfs.recognise.alignment import aligned, sharpness, yaw
+from tagfs.recognise.face import FEATURES, Face
 from tagfs.recognise.face_detector import Detection, ImageNetwork, look
 
 Array = NDArray[Any]
-
-FEATURES: Final = 128
-
-
-@dataclass(frozen=True, slots=True)
-class Face:
-    """One face of a picture, as it is recorded."""
-
-    box: tuple[float, float, float, float]  # left, top, right, bottom, as shares of the sides
-    score: float  # the detector's, 0 to 1
-    size: float  # geometric mean of the box's sides, in pixels of the picture that was looked at
-    sharpness: float  # see `alignment.sharpness`
-    pose: float  # see `alignment.yaw`
-    embedding: bytes  # 128 float16, little-endian, of length 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +28,6 @@ class Certainty:
     sure: float  # at the scale at which the picture fills the network's square
     hint: float  # where nothing is sure, from here on a second look is worth it
     close: float  # at half that scale, which finds a face that fills the picture
-
-
-def vector(face: Face) -> NDArray[np.float32]:
-    """Return the embedding (128,), of length 1."""
-    return np.frombuffer(face.embedding, "<f2").astype(np.float32)
 
 
 class FaceFinder:
@@ -97,8 +79,7 @@ class FaceFinder:
             min(max(bottom / height, 0.0), 1.0),
         )
         size = float(np.sqrt(max(right - left, 0.0) * max(bottom - top, 0.0)))
-        grey = np.asarray(square.convert("L"), np.float32)
-        return Face(box, one.score, size, sharpness(grey), yaw(points), embedding)
+        return Face(box, one.score, size, sharpness(square), yaw(points), embedding)
 
     def embed(self, square: Image.Image) -> bytes | None:
         """Return the embedding of an aligned face; None where the network has no answer."""

@@ -18,8 +18,9 @@ from recognise_data import data
 from tagfs.errors import Integrity
 from tagfs.recognise import face_pack
 from tagfs.recognise.alignment import SIDE, TEMPLATE, aligned, sharpness, similarity, yaw
+from tagfs.recognise.face import FEATURES, Face, vector
 from tagfs.recognise.face_detector import STRIDES, Detection, decoded, distinct
-from tagfs.recognise.faces import FEATURES, Certainty, Face, FaceFinder, vector
+from tagfs.recognise.faces import Certainty, FaceFinder
 from tagfs.recognise.interpreter import Network
 from tagfs.recognise.packs import PackMissing
 
@@ -193,15 +194,25 @@ def test_a_face_at_the_edge_is_completed_with_black() -> None:
 def test_blur_lowers_sharpness_and_light_does_not() -> None:
     noise = np.random.default_rng(2).integers(0, 255, (SIDE, SIDE), np.uint8)
     image = Image.fromarray(noise).filter(ImageFilter.GaussianBlur(0.5))
-    found = [
-        sharpness(np.asarray(image.filter(ImageFilter.GaussianBlur(r)), np.float32))
-        for r in (0, 1, 2, 3)
-    ]
+    found = [sharpness(image.filter(ImageFilter.GaussianBlur(r))) for r in (0, 1, 2, 3)]
     assert found == sorted(found, reverse=True)
     assert found[0] > 10 * found[3]
-    darker = np.asarray(image, np.float32) * 0.3 + 20
-    assert sharpness(darker) == pytest.approx(found[0], rel=1e-3)
-    assert sharpness(np.full((SIDE, SIDE), 90, np.float32)) == 0
+    darker = image.point(lambda value: value * 0.5 + 20)
+    assert sharpness(darker) == pytest.approx(found[0], rel=0.02)
+    assert sharpness(Image.new("L", (SIDE, SIDE), 90)) == 0
+
+
+def test_a_sharp_background_makes_no_sharp_face() -> None:
+    noise = np.random.default_rng(2).integers(0, 255, (SIDE, SIDE), np.uint8)
+    blurred = Image.fromarray(noise).filter(ImageFilter.GaussianBlur(3))
+    before = sharpness(blurred)
+    ImageDraw.Draw(blurred).rectangle((0, 0, SIDE, 25), fill=0)
+    ImageDraw.Draw(blurred).rectangle((95, 0, SIDE, SIDE), fill=255)
+    assert sharpness(blurred) == before
+    ImageDraw.Draw(blurred).rectangle((0, 80, SIDE, SIDE), fill=0)  # the picture ends here
+    assert sharpness(blurred) == pytest.approx(before, rel=0.5)
+    ImageDraw.Draw(blurred).rectangle((0, 50, SIDE, SIDE), fill=0)
+    assert sharpness(blurred) == 0
 
 
 def test_a_head_from_the_front_has_no_yaw_and_a_profile_much() -> None:

@@ -1,0 +1,56 @@
+"""One face of a picture as a value: where it is, how well it can be seen, and its embedding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+FEATURES: Final = 128
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One face of a picture, as it is recorded."""
+
+    box: tuple[float, float, float, float]  # left, top, right, bottom, as shares of the sides
+    score: float  # the detector's, 0 to 1
+    size: float  # geometric mean of the box's sides, in pixels of the picture that was looked at
+    sharpness: float  # see `alignment.sharpness`
+    pose: float  # see `alignment.yaw`
+    embedding: bytes  # 128 float16, little-endian, of length 1
+
+
+class Quality(IntEnum):
+    """What a face is good for."""
+
+    POOR = 0  # nothing: blurred and tiny faces are like each other, whoever they are
+    FAIR = 1  # it may join a person
+    GOOD = 2  # persons are made of such
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """From which size, sharpness and pose on a face is fair, and good."""
+
+    fair_size: float
+    good_size: float
+    fair_sharpness: float
+    good_sharpness: float
+    good_pose: float  # at most, to either side
+
+    def quality(self, face: Face) -> Quality:
+        """Return what a face is good for."""
+        if face.size < self.fair_size or face.sharpness < self.fair_sharpness:
+            return Quality.POOR
+        clear = face.size >= self.good_size and face.sharpness >= self.good_sharpness
+        return Quality.GOOD if clear and abs(face.pose) <= self.good_pose else Quality.FAIR
+
+
+def vector(face: Face) -> Vector:
+    """Return the embedding (128,), of length 1."""
+    return np.frombuffer(face.embedding, "<f2").astype(np.float32)
