@@ -171,6 +171,7 @@ class Seen:
     pack: str  # name and version, "birds-1"
     tags: tuple[Scored, ...]
     scores: tuple[Scored, ...]
+    faces: bytes = b""  # those of a pack of faces, as vault/packs.py keeps them
 
 
 @dataclass(frozen=True, slots=True)

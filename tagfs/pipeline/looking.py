@@ -17,7 +17,7 @@ from tagfs.model import Analysis, Content, ContentId, Seen
 from tagfs.pipeline.resting import Rest
 from tagfs.recognise.packs import PackMissing
 from tagfs.vault.ops import Entity, Field, Op, RecordAnalysis, RecordContent, SetRegister
-from tagfs.vault.packs import PackBuilder
+from tagfs.vault.packs import Features, PackBuilder
 
 log = logging.getLogger(__name__)
 
@@ -228,7 +228,10 @@ class Looker:
             if analysis is not None:
                 first = Seen(analysis.pack, analysis.tags, analysis.scores)
                 seen = [(first, details.add_details(first.scores, analysis.embedding))]
-                seen += [(each, details.add_details(each.scores, b"")) for each in analysis.more]
+                for each in analysis.more:
+                    kind = Features.FACES if each.faces else Features.EMBEDDING
+                    where = details.add_details(each.scores, each.faces, kind)
+                    seen.append((each, where))
                 thumbnail = thumbnails.add(analysis.thumbnail) if analysis.thumbnail else None
                 placed.append(_Placed(ident, analysis, tuple(seen), thumbnail))
         packs: list[Content | None] = []

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tagfs.errors import Integrity
 
 FEATURES: Final = 128
 Vector = NDArray[np.float32]
@@ -49,6 +53,39 @@ class Gate:
             return Quality.POOR
         clear = face.size >= self.good_size and face.sharpness >= self.good_sharpness
         return Quality.GOOD if clear and abs(face.pose) <= self.good_pose else Quality.FAIR
+
+
+_RECORD = struct.Struct(">5H3f256s")
+"""Sides of the box and score in 65535ths, size, sharpness, pose, embedding."""
+RECORD: Final = _RECORD.size
+
+
+def packed(faces: Iterable[Face]) -> bytes:
+    """Return faces as they are kept, 278 bytes each (docs/format.md, Packs)."""
+    return b"".join(
+        _RECORD.pack(
+            *(round(side * 65535) for side in face.box),
+            round(face.score * 65535),
+            face.size,
+            face.sharpness,
+            face.pose,
+            face.embedding,
+        )
+        for face in faces
+    )
+
+
+def unpacked(data: bytes) -> tuple[Face, ...]:
+    """Return kept faces; raises Integrity for what was not kept so."""
+    if len(data) % RECORD:
+        raise Integrity("The faces of a photo are malformed.")
+    found = []
+    for left, top, right, bottom, score, size, sharp, pose, embedding in _RECORD.iter_unpack(data):
+        if not np.isfinite([size, sharp, pose, *np.frombuffer(embedding, "<f2")]).all():
+            raise Integrity("The faces of a photo are malformed.")
+        box = (left / 65535, top / 65535, right / 65535, bottom / 65535)
+        found.append(Face(box, score / 65535, size, sharp, pose, embedding))
+    return tuple(found)
 
 
 def vector(face: Face) -> Vector:

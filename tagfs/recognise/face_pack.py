@@ -22,6 +22,7 @@ from tagfs.recognise.from_onnx import Stored, to_tflite
 from tagfs.recognise.onnxfile import MAX_ONNX, read_onnx
 from tagfs.recognise.packs import MAX_MODEL, PackMissing, models_dir
 
+NAME: Final = "faces"
 MANIFEST: Final = "faces.json"
 _STORED: Final[dict[str, Stored]] = {"float16": np.float16, "float32": np.float32}
 
@@ -44,6 +45,8 @@ class FacePack:
 
     name: str
     version: int
+    title: str
+    licence: str
     wheel: str  # requirement, "name==version"
     wheel_sha256: str
     detector: Part
@@ -72,6 +75,8 @@ def _parse(raw: dict[str, Any]) -> FacePack:
     return FacePack(
         raw["name"],
         int(raw["version"]),
+        raw["title"],
+        raw["licence"],
         raw["wheel"],
         raw["wheel_sha256"],
         _part(raw["detector"]),
@@ -133,6 +138,15 @@ def read_models(pack: FacePack) -> tuple[bytes, bytes]:
     """Return the installed detector and embedder, verified; raises PackMissing or Integrity."""
     detector, embedder = model_paths(pack)
     return _read(detector, pack.detector), _read(embedder, pack.embedder)
+
+
+def is_installed(pack: FacePack) -> bool:
+    """Whether both networks are there and right."""
+    try:
+        read_models(pack)
+    except (PackMissing, Integrity):
+        return False
+    return True
 
 
 def _read(path: Path, part: Part) -> bytes:

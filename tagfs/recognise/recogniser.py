@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import subprocess
@@ -9,12 +10,13 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import trio
 
 from tagfs.errors import Integrity
 from tagfs.model import Analysis, Facts, Located, Place
-from tagfs.recognise import packs
+from tagfs.recognise import face_pack, packs
 from tagfs.recognise.boxes import HEADER, MAX_BOXES, box_at
 from tagfs.recognise.messages import (
     MAX_PICTURE,
@@ -28,6 +30,8 @@ from tagfs.recognise.messages import (
 from tagfs.recognise.packs import PackMissing
 from tagfs.recognise.sniff import DECODABLE, MOVIES, TELLING
 
+Weights = Sequence[tuple[str, Path]]
+"""Names of packs, each with a file of weights; the files of one pack in their order."""
 Read = Callable[[int, int], Awaitable[bytes | bytearray | memoryview]]
 
 NICE = 10
@@ -55,11 +59,11 @@ class _Worker:
         self.photos = 0
 
     @classmethod
-    async def start(cls, installed: Sequence[packs.Pack], nice: int) -> _Worker:
+    async def start(cls, weights: Weights, nice: int) -> _Worker:
         """Start a worker and wait until it is locked in; raises PackMissing when it does not."""
         command = [sys.executable, "-I", "-m", "tagfs.recognise.worker", str(nice)]
-        for pack in installed:
-            command += [pack.name, str(packs.model_path(pack))]
+        for name, path in weights:
+            command += [name, str(path)]
         try:
             process = await trio.lowlevel.open_process(
                 command,
@@ -167,10 +171,10 @@ async def material(read: Read, size: int, media_type: str) -> tuple[int, int] | 
 class Recogniser:
     """Looks at pictures with the default pack and others. Make it with ``recogniser``."""
 
-    def __init__(self, installed: Sequence[packs.Pack], jobs: int, nice: int = NICE) -> None:
-        self._packs = installed
+    def __init__(self, weights: Weights, jobs: int, nice: int = NICE) -> None:
+        self._weights = weights
         self._nice = nice
-        self.pack = installed[0].id
+        self.pack = packs.load().id
         self.jobs = jobs
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
@@ -255,7 +259,7 @@ class Recogniser:
         self._idle.append(await self._start())
 
     async def _start(self) -> _Worker:
-        worker = await _Worker.start(self._packs, self._nice)
+        worker = await _Worker.start(self._weights, self._nice)
         self._all.add(worker)
         return worker
 
@@ -291,8 +295,8 @@ async def recogniser(jobs: int | None = None, nice: int = NICE) -> AsyncIterator
     installed, or no worker can be had: no interpreter, no sandbox. Raises Integrity when they are
     damaged; another pack that is damaged is left out.
     """
-    installed = await trio.to_thread.run_sync(_installed)
-    found = Recogniser(installed, jobs or max(1, math.ceil((os.cpu_count() or 1) / 2)), nice)
+    weights = await trio.to_thread.run_sync(_installed)
+    found = Recogniser(weights, jobs or max(1, math.ceil((os.cpu_count() or 1) / 2)), nice)
     try:
         await found.begin()
         yield found
@@ -300,6 +304,12 @@ async def recogniser(jobs: int | None = None, nice: int = NICE) -> AsyncIterator
         await found.close()
 
 
-def _installed() -> list[packs.Pack]:
+def _installed() -> Weights:
+    """Return what is installed and right; raises what is wrong with the default pack."""
     packs.read_model(packs.load())
-    return list(packs.installed())
+    found = [(pack.name, packs.model_path(pack)) for pack in packs.installed()]
+    faces = face_pack.load()
+    with contextlib.suppress(PackMissing, Integrity):
+        face_pack.read_models(faces)
+        found += [(face_pack.NAME, path) for path in face_pack.model_paths(faces)]
+    return found

@@ -57,7 +57,7 @@ class Rescorer:
     def lacks(self, scores: Mapping[str, Iterable[Scored]]) -> bool:
         """Whether a pack that is installed would look at the photo and has not."""
         votes = {name: {s.tag: s.confidence for s in kept} for name, kept in scores.items()}
-        return any(is_open(pack, votes) for pack in self._others if pack.name not in votes)
+        return any(is_open(pack.gates, votes) for pack in self._others if pack.name not in votes)
 
 
 def todays() -> Rescorer:

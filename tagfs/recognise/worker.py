@@ -13,7 +13,7 @@ import os
 os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")  # before numpy is loaded
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -21,7 +21,7 @@ from PIL import Image
 
 from tagfs.errors import TagfsError
 from tagfs.model import Place, Seen
-from tagfs.recognise import fusion, packs, sandbox, taxonomy
+from tagfs.recognise import face_pack, fusion, packs, sandbox, taxonomy
 from tagfs.recognise.cascade import Cascade, eye
 from tagfs.recognise.decode import Undecodable, as_png, decode, prepare, thumbnail
 from tagfs.recognise.facts import read_facts
@@ -43,11 +43,10 @@ from tagfs.recognise.telling import shown, told
 class Eyes:
     """The networks of some packs and what is made of their votes, ready to look."""
 
-    def __init__(self, models: Iterable[tuple[packs.Pack, bytes]]) -> None:
+    def __init__(self, models: Mapping[str, Sequence[bytes]]) -> None:
+        """``models`` has the weights of each pack by its name."""
         graph = taxonomy.load()
-        found = [eye(pack, model, graph) for pack, model in models]
-        self._ids = {each.pack.name: each.pack.id for each in found}
-        self._cascade = Cascade(found)
+        self._cascade = Cascade(eye(name, each, graph) for name, each in models.items())
         self._fusion = fusion.load()
 
     def warm_up(self) -> None:
@@ -62,15 +61,24 @@ class Eyes:
 
     def look(self, image: Image.Image) -> Result:
         """Return what is in an upright RGB picture."""
-        votes, embedding = self._cascade.look(image)
-        given = self._fusion.fuse(votes)
-        seen = {
-            name: Seen(self._ids[name], given.get(name, ()), ordered(found))
-            for name, found in votes.items()
-        }
-        first = seen.pop(packs.DEFAULT)
-        packed = embedding.astype("<f2").tobytes()
-        return Result(first.tags, first.scores, packed, thumbnail(image), more=tuple(seen.values()))
+        looks = self._cascade.look(image)
+        given = self._fusion.fuse({name: look.votes for name, look in looks.items()})
+        first = looks.pop(packs.DEFAULT)
+        return Result(
+            given.get(packs.DEFAULT, ()),
+            ordered(first.votes),
+            first.features,
+            thumbnail(image),
+            more=tuple(
+                Seen(
+                    self._cascade.ids[name],
+                    given.get(name, ()),
+                    ordered(look.votes),
+                    look.features if name == face_pack.NAME else b"",
+                )
+                for name, look in looks.items()
+            ),
+        )
 
 
 def answer(eyes: Eyes, gazetteer: Gazetteer, request: Request) -> Result:
@@ -100,10 +108,9 @@ def main(arguments: list[str]) -> int:
     sandbox.limit_resources()
     os.nice(int(arguments[0]))
     try:
-        models = [
-            (packs.load(name), _read(path))
-            for name, path in zip(arguments[1::2], arguments[2::2], strict=True)
-        ]
+        models: dict[str, list[bytes]] = {}
+        for name, path in zip(arguments[1::2], arguments[2::2], strict=True):
+            models.setdefault(name, []).append(_read(path))
         prepare()
         eyes = Eyes(models)
         eyes.warm_up()

@@ -6,6 +6,7 @@ after the other; who refers to an item names (content id, offset, length).
 
 from __future__ import annotations
 
+import enum
 import struct
 from collections.abc import Sequence
 
@@ -16,8 +17,16 @@ MEDIA_TYPE = "application/x-tagfs-pack"
 MAX_ITEM = 2**30 - 1
 """Bytes of one item, at most."""
 MAX_SCORES = 65_535
-MAX_EMBEDDING = 65_535
-"""Bytes of an embedding, at most."""
+MAX_FEATURES = 65_535
+"""Bytes of an embedding, or of the faces of a picture, at most."""
+
+
+class Features(enum.IntEnum):
+    """What stands behind the scores of a details item."""
+
+    EMBEDDING = 1  # float16 little-endian, of the whole picture
+    FACES = 2  # records of faces, each of 278 bytes
+
 
 _HEAD = struct.Struct(">BHHB")
 
@@ -36,39 +45,42 @@ class PackBuilder:
         self._data += item
         return offset, len(item)
 
-    def add_details(self, scores: Sequence[Scored], embedding: bytes) -> tuple[int, int]:
-        """Add what a worker saw in one photo, return (offset, length)."""
-        return self.add(encode_details(scores, embedding))
+    def add_details(
+        self, scores: Sequence[Scored], features: bytes, kind: Features = Features.EMBEDDING
+    ) -> tuple[int, int]:
+        """Add what a pack saw in one photo, return (offset, length)."""
+        return self.add(encode_details(scores, features, kind))
 
     def data(self) -> bytes:
         """Return the bytes of the pack; empty when nothing was added."""
         return bytes(self._data)
 
 
-def encode_details(scores: Sequence[Scored], embedding: bytes) -> bytes:
-    """Return one details item: every score above the floor, and the pooled embedding.
+def encode_details(
+    scores: Sequence[Scored], features: bytes, kind: Features = Features.EMBEDDING
+) -> bytes:
+    """Return one details item: every score above the floor, and the features.
 
-    ``version u8 = 1 ‖ scores u16 ‖ embedding bytes u16 ‖ embedding type u8 (1: float16
-    little-endian) ‖ scores ‖ embedding``; a score is ``tag length u8 ‖ tag ‖ confidence u16``
-    in units of 1/65535.
+    ``version u8 = 1 ‖ scores u16 ‖ feature bytes u16 ‖ kind of features u8 ‖ scores ‖ features``;
+    a score is ``tag length u8 ‖ tag ‖ confidence u16`` in units of 1/65535.
     """
-    if len(scores) > MAX_SCORES or len(embedding) > MAX_EMBEDDING:
+    if len(scores) > MAX_SCORES or len(features) > MAX_FEATURES:
         raise ValueError("too much for one details item")
-    out = bytearray(_HEAD.pack(1, len(scores), len(embedding), 1))
+    out = bytearray(_HEAD.pack(1, len(scores), len(features), kind))
     for score in scores:
         tag = score.tag.encode()
         if len(tag) > 64:
             raise ValueError("a tag id has at most 64 bytes")
         confidence = round(min(max(score.confidence, 0.0), 1.0) * 65535)
         out += bytes([len(tag)]) + tag + struct.pack(">H", confidence)
-    return bytes(out) + embedding
+    return bytes(out) + features
 
 
 def decode_details(item: bytes) -> tuple[tuple[Scored, ...], bytes]:
-    """Return (scores, embedding) of a details item; raises Integrity."""
+    """Return (scores, features) of a details item; raises Integrity."""
     try:
-        version, count, embedding, kind = _HEAD.unpack_from(item)
-        if (version, kind) != (1, 1):
+        version, count, features, kind = _HEAD.unpack_from(item)
+        if version != 1 or kind not in tuple(Features):
             raise ValueError("version")
         at = _HEAD.size
         scores = []
@@ -80,7 +92,7 @@ def decode_details(item: bytes) -> tuple[tuple[Scored, ...], bytes]:
                 raise ValueError("tag")
             scores.append(Scored(TagId(tag), confidence / 65535))
             at += 3 + length
-        if len(item) != at + embedding:
+        if len(item) != at + features:
             raise ValueError("length")
     except (struct.error, ValueError, IndexError):
         raise Integrity("The details of a photo are malformed.") from None

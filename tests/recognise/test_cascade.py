@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import trio
 from recognise_data import data
 
 from tagfs.model import Analysis, TagId
-from tagfs.recognise import packs, taxonomy
+from tagfs.recognise import face_pack, packs, taxonomy
+from tagfs.recognise.face import unpacked, vector
 from tagfs.recognise.installing import install
 from tagfs.recognise.packs import is_open
 from tagfs.recognise.recogniser import recogniser
 from tagfs.recognise.sniff import sniff
 
+INSTALLED = os.environ["TAGFS_MODELS"]
 FILES = {
     "birds": "mobilenet_v2_1.0_224_inat_bird_quant.tflite",
     "insects": "mobilenet_v2_1.0_224_inat_insect_quant.tflite",
@@ -77,6 +82,41 @@ def test_specialists_are_asked_where_their_kind_is_seen(every_pack: Path) -> Non
     run(check)
 
 
+def test_faces_are_found_and_kept_with_what_tells_them_apart(
+    every_pack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAGFS_MODELS", INSTALLED)
+    pack = face_pack.load()
+    if not face_pack.is_installed(pack):
+        pytest.skip("the pack faces is not installed: run `tagfs models install faces`")
+    there = face_pack.model_paths(pack)
+    monkeypatch.setenv("TAGFS_MODELS", str(every_pack))
+    for here, weights in zip(face_pack.model_paths(pack), there, strict=True):
+        here.symlink_to(weights)
+    labels = json.loads(data("data/faces-dev/labels.json").read_text())
+    crowd = next(name for name, label in sorted(labels.items()) if "identities" in label)
+    alone = next(n for n, label in sorted(labels.items()) if label.get("singleton"))
+
+    async def check() -> None:
+        many, one, jeep = [
+            next(seen for seen in analysis.more if seen.pack == pack.id)
+            for analysis in await looks(
+                f"../../faces-dev/photos/{crowd}", f"../../faces-dev/photos/{alone}", "in_jeep.jpg"
+            )
+        ]
+        assert len(unpacked(many.faces)) >= len(labels[crowd]["identities"])
+        assert unpacked(one.faces)  # bystanders, too
+        assert (jeep.faces, jeep.scores) == (b"", ())
+        face = unpacked(one.faces)[0]
+        left, top, right, bottom = face.box
+        assert 0 <= left < right <= 1
+        assert 0 <= top < bottom <= 1
+        assert np.linalg.norm(vector(face)) == pytest.approx(1, abs=1e-3)
+        assert [scored.tag for scored in one.scores] == [taxonomy.load().find("person")]
+
+    run(check)
+
+
 def test_a_damaged_specialist_is_left_out_and_the_others_look(every_pack: Path) -> None:
     packs.model_path(packs.load("birds")).write_bytes(b"no model")
 
@@ -92,12 +132,12 @@ def test_a_gate_opens_from_its_score_on() -> None:
     birds = packs.load("birds")
     bird = birds.gates[0].tag
     score = birds.gates[0].score
-    assert is_open(birds, {"default": {bird: score}})
-    assert not is_open(birds, {"default": {bird: score - 0.01}})
-    assert not is_open(birds, {"default": {TagId("n02084071"): 0.99}})
-    assert is_open(birds, {"default": {}, "objects": {bird: 0.9}})
-    assert not is_open(birds, {})
-    assert is_open(packs.load("objects"), {})
+    assert is_open(birds.gates, {"default": {bird: score}})
+    assert not is_open(birds.gates, {"default": {bird: score - 0.01}})
+    assert not is_open(birds.gates, {"default": {TagId("n02084071"): 0.99}})
+    assert is_open(birds.gates, {"default": {}, "objects": {bird: 0.9}})
+    assert not is_open(birds.gates, {})
+    assert is_open(packs.load("objects").gates, {})
 
 
 @pytest.mark.parametrize("name", packs.names())

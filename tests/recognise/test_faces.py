@@ -18,7 +18,7 @@ from recognise_data import data
 from tagfs.errors import Integrity
 from tagfs.recognise import face_pack
 from tagfs.recognise.alignment import SIDE, TEMPLATE, aligned, sharpness, similarity, yaw
-from tagfs.recognise.face import FEATURES, Face, vector
+from tagfs.recognise.face import FEATURES, RECORD, Face, packed, unpacked, vector
 from tagfs.recognise.face_detector import STRIDES, Detection, decoded, distinct
 from tagfs.recognise.faces import Certainty, FaceFinder
 from tagfs.recognise.interpreter import Network
@@ -316,3 +316,32 @@ def test_a_grey_crop_that_is_all_face_is_found() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (3, 900), (900, 3), (20, 20)])
 def test_a_picture_without_a_face_has_none(size: tuple[int, int]) -> None:
     assert finder().find(Image.new("RGB", size, (90, 120, 200))) == ()
+
+
+def test_faces_are_kept_and_read_again() -> None:
+    embedding = np.eye(1, FEATURES, dtype="<f2").tobytes()
+    faces = [
+        Face((0.0, 0.25, 0.5, 1.0), 0.9, 31.5, 0.04, -0.25, embedding),
+        Face((0.1, 0.2, 0.3, 0.4), 1.0, 200.0, 0.5, 0.0, embedding),
+    ]
+    kept = packed(faces)
+    again = unpacked(kept)
+    assert len(kept) == 2 * RECORD == 2 * 278
+    for one, other in zip(faces, again, strict=True):
+        assert other.box == pytest.approx(one.box, abs=1e-5)
+        assert other.score == pytest.approx(one.score, abs=1e-5)
+        assert (other.size, other.pose) == (one.size, one.pose)
+        assert other.embedding == one.embedding
+    assert packed(again) == kept
+    assert unpacked(b"") == ()
+
+
+@pytest.mark.parametrize("cut", [1, 277, 279])
+def test_faces_cut_short_are_refused(cut: int) -> None:
+    with pytest.raises(Integrity):
+        unpacked(bytes(cut))
+
+
+def test_a_face_that_is_no_number_is_refused() -> None:
+    with pytest.raises(Integrity):
+        unpacked(bytes(10) + b"\x7f\xc0\0\0" + bytes(264))
