@@ -29,6 +29,7 @@ so that the clock is taken from the newest date that is stated.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import sys
@@ -43,6 +44,7 @@ import trio
 from PIL import Image
 
 from tagfs.model import Facts
+from tagfs.recognise import gazetteer
 from tagfs.recognise.decode import prepare
 from tagfs.recognise.facts import read_facts
 from tagfs.recognise.messages import Request, Result
@@ -54,6 +56,7 @@ NOW = datetime(2026, 11, 25)
 KINDS = ("date", "zone", "position", "altitude", "orientation", "rotation", "camera")
 FOUR = ("date", "position", "orientation", "camera")
 _TURNED = {0: 1, 90: 6, 180: 3, 270: 8}
+_places = functools.cache(gazetteer.load)
 
 
 class Blind:
@@ -91,7 +94,7 @@ def facts_of(path: Path, now: datetime = NOW) -> Facts:
         return Facts()
     offset, size = sent
     request = Request(media_type, now.timestamp(), data[offset : offset + size])
-    return answer(Blind(), request).facts  # type: ignore[arg-type]
+    return answer(Blind(), _places(), request).facts  # type: ignore[arg-type]
 
 
 def compare(file: str, told: dict[str, Any], facts: Facts) -> Iterator[Compared]:
