@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 import trio
 
@@ -29,19 +28,22 @@ from tagfs.pipeline.looking import Looker, Looks
 from tagfs.pipeline.names import looks_temporary
 from tagfs.pipeline.notes import DraftSaved
 from tagfs.pipeline.open_file import Writing
+from tagfs.pipeline.persons import Persons
 from tagfs.pipeline.pins import Pins
 from tagfs.pipeline.recovery import make_durable
-from tagfs.pipeline.rescanning import Job, Locates, Rescan
+from tagfs.pipeline.rescanning import Locates, Rescan
 from tagfs.pipeline.resealing import reseal
 from tagfs.pipeline.resting import Rest
 from tagfs.pipeline.retention import expire
 from tagfs.pipeline.rollback import RollbackWatch
 from tagfs.pipeline.scratch import Scratches
 from tagfs.pipeline.spool import Spool
+from tagfs.pipeline.status import Status
 from tagfs.pipeline.thumbnails import Draws, Thumbnails
 from tagfs.pipeline.undoing import Undoing
-from tagfs.pipeline.uploading import Progress, Uploader
+from tagfs.pipeline.uploading import Uploader
 from tagfs.pipeline.verifying import VerifyReport, verify
+from tagfs.recognise import face_pack
 from tagfs.remote.store import Space, Store
 from tagfs.vault.packs import MEDIA_TYPE
 from tagfs.vault.vault import Vault
@@ -54,42 +56,6 @@ EXPIRE_EVERY = 3600.0
 """Seconds after which the trash is looked through."""
 RETRY = 2.0
 """Seconds after which work that the local disk refused is tried again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """Where a gallery stands; the counts of ``tagfs status``."""
-
-    photos: int
-    sealed: int  # waiting to be looked at
-    recognised: int  # looked at, waiting for their turn to be uploaded
-    upload: Progress
-    unreadable: int
-    remote: str
-    remote_state: str  # "ok" or what keeps it from being so
-    recogniser: str  # pack, or why there is none
-    recognition: str  # "works", or why it rests
-    rescan: Job | None  # under way
-    cache: Mapping[str, object]
-
-    def as_json(self) -> dict[str, object]:
-        """Return the stable form of ``tagfs status --json``."""
-        return {
-            "photos": self.photos,
-            "queue": {
-                "sealed": self.sealed,
-                "recognised": self.recognised,
-                "uploading": self.upload.contents,
-            },
-            "upload": self.upload.as_json(),
-            "unreadable": self.unreadable,
-            "stored": not self.upload.behind and not self.upload.contents,
-            "remote": {"state": self.remote_state, "where": self.remote},
-            "recogniser": self.recogniser,
-            "recognition": self.recognition,
-            "cache": self.cache,
-            "rescan": None if self.rescan is None else self.rescan.as_json(),
-        }
 
 
 class Gallery:
@@ -155,6 +121,10 @@ class Gallery:
             looks_temporary,
             rest,
         )
+        faces = face_pack.load()
+        self.persons = Persons(ledger, contents, faces.gate, faces.limits)
+        self.looker.recorded = self.persons.look_at
+        ledger.on_changes(self.persons.changed)
         draws = recogniser if isinstance(recogniser, Draws) else None
         self.thumbnails = Thumbnails(ledger.state, contents, draws)
         locates = recogniser if isinstance(recogniser, Locates) else None
@@ -210,6 +180,7 @@ class Gallery:
             nursery.start_soon(self._reseal_drafts)
             nursery.start_soon(self.looker.run)
             nursery.start_soon(self.edits.run)
+            nursery.start_soon(self.persons.run)
             nursery.start_soon(self.rescan.run)
             nursery.start_soon(self.uploader.run)
             nursery.start_soon(self.pins.run)
@@ -388,6 +359,7 @@ class Gallery:
                 await trio.sleep(0.1)
             await self.looker.wait_idle()
             await self.edits.wait_idle()
+            await self.persons.wait_idle()
             if target == "stored":
                 await self.uploader.wait_idle()
             return True

@@ -87,6 +87,8 @@ class Looker:
         self._commit = commit
         self._temporary = temporary
         self.rest = rest
+        self.recorded: Callable[[ContentId], None] = lambda ident: None
+        """Told of each photo when what was seen of it is journalled."""
         self.settle = SETTLE
         self.batch_wait = BATCH_WAIT
         self._due: list[_Due] = []
@@ -213,6 +215,8 @@ class Looker:
                 continue
             del self._done[: len(batch)]
             looked = {ident for ident, _ in batch}
+            for ident in looked:
+                self.recorded(ident)
             self._queued -= looked
             self._again -= looked
             self._recorded.set()

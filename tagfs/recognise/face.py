@@ -29,6 +29,15 @@ class Face:
     embedding: bytes  # 128 float16, little-endian, of length 1
 
 
+@dataclass(frozen=True, slots=True)
+class Certainty:
+    """From which score of the detector on there is a face."""
+
+    sure: float  # at the scale at which the picture fills the network's square
+    hint: float  # where nothing is sure, from here on a second look is worth it
+    close: float  # at half that scale, which finds a face that fills the picture
+
+
 class Quality(IntEnum):
     """What a face is good for."""
 

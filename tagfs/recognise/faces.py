@@ -7,7 +7,6 @@ face tells whether they are the same person.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,19 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tagfs.recognise.alignment import aligned, sharpness, yaw
-from tagfs.recognise.face import FEATURES, Face
+from tagfs.recognise.face import FEATURES, Certainty, Face
 from tagfs.recognise.face_detector import Detection, ImageNetwork, look
 
 Array = NDArray[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Certainty:
-    """From which score of the detector on there is a face."""
-
-    sure: float  # at the scale at which the picture fills the network's square
-    hint: float  # where nothing is sure, from here on a second look is worth it
-    close: float  # at half that scale, which finds a face that fills the picture
 
 
 class FaceFinder:

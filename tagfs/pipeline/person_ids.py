@@ -1,0 +1,76 @@
+"""Which person of the clustering is which tag of the vault, and what nameless ones are called."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from tagfs.catalog.photos import Photos
+from tagfs.model import TagId
+from tagfs.vault.ops import Entity, Field, Op, SetRegister
+
+_NAMELESS = re.compile(r"unknown-(\d{2,9})")
+
+
+class PersonIds:
+    """Numbers of persons, which are this device's, and their ids, which are the vault's."""
+
+    def __init__(self, photos: Photos, ids: Mapping[int, TagId], last: int) -> None:
+        """``last`` is the last number that was given in a name: none is given twice."""
+        self._photos = photos
+        self._ids = dict(ids)
+        self._numbers = {tag: number for number, tag in self._ids.items()}
+        self.last = last
+
+    def raw(self) -> dict[int, TagId]:
+        """Return the ids by number."""
+        return self._ids
+
+    def id(self, number: int) -> TagId | None:
+        """Return the id of a person; None while they have none."""
+        return self._ids.get(number)
+
+    def number(self, tag: TagId) -> int | None:
+        """Return the number of a person; None while the clustering does not know them."""
+        return self._numbers.get(tag)
+
+    def bind(self, number: int, tag: TagId) -> None:
+        """Say that a number stands for an id."""
+        self._ids[number] = tag
+        self._numbers[tag] = number
+
+    def drop(self, number: int) -> TagId | None:
+        """Forget a number that is gone; return the id that it had."""
+        tag = self._ids.pop(number, None)
+        if tag is not None and self._numbers.get(tag) == number:
+            del self._numbers[tag]
+        return tag
+
+    def is_named(self, tag: TagId) -> bool:
+        """Whether the user has named a person."""
+        name = self._photos.tag_name(tag)
+        return name != tag and _NAMELESS.fullmatch(name) is None
+
+    def known_before(self, tags: Iterable[TagId]) -> TagId | None:
+        """Return whom most of these rows named, if no number stands for them yet."""
+        free = Counter(tag for tag in tags if tag not in self._numbers)
+        return min(free, key=lambda tag: (-free[tag], tag), default=None)
+
+    def called(self, tag: TagId) -> list[Op]:
+        """Return what calls a new person unknown-NN; nothing for one who has a name."""
+        if self._photos.tag_name(tag) != tag:
+            return []
+        taken = [_NAMELESS.fullmatch(name) for _, _, name, _ in self._photos.persons()]
+        self.last = max([self.last, *(int(found[1]) for found in taken if found)]) + 1
+        return [SetRegister(Entity.TAG, tag.encode(), Field.TAG_NAME, f"unknown-{self.last:02}")]
+
+    def united(self, stays: int, goes: int) -> list[Op]:
+        """Hear that two numbers are one; return what makes their ids one."""
+        kept, gone = self._ids.get(stays), self.drop(goes)
+        if gone is None or gone == kept:
+            return []
+        if kept is None:
+            self.bind(stays, gone)
+            return []
+        return [SetRegister(Entity.TAG, gone.encode(), Field.TAG_MERGED, str(kept))]

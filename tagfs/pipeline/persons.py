@@ -1,0 +1,311 @@
+"""Who is in the photos: faces join persons in the background, and the user's words are heard.
+
+What comes out are rows of the pack ``people``, apart from every word of the user, and names of the
+nameless. The clustering itself is this device's and can be made anew from the faces that are kept.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Final
+
+import cbor2
+import trio
+from pyroaring import BitMap
+
+from tagfs.catalog.photos import ALL
+from tagfs.catalog.records import PhotoRecord
+from tagfs.catalog.schema import Table
+from tagfs.catalog.sights import Sight
+from tagfs.catalog.state import Change, PhotoChanged
+from tagfs.errors import FileError, Integrity
+from tagfs.model import ContentId, Scored, TagId, Word, is_person, pack_name
+from tagfs.pipeline.contents import Contents
+from tagfs.pipeline.details import Details
+from tagfs.pipeline.ledger import Ledger
+from tagfs.pipeline.person_ids import PersonIds
+from tagfs.recognise.clustering import Clustering, Limits, Seen
+from tagfs.recognise.face import Face, Gate, Vector, unpacked, vector
+from tagfs.recognise.person import FACES_EACH, face_number
+from tagfs.vault.ops import Op, RecordAnalysis
+
+log = logging.getLogger(__name__)
+
+PACK: Final = "people-1"
+FACES: Final = "faces"
+"""The pack whose rows have faces."""
+SURE: Final = 0.99
+"""How often a face that joined a person is theirs, or rather more often (docs/accuracy.md)."""
+BATCH: Final = 16
+RETRY: Final = 2.0
+"""Seconds after which a batch that the disk had no room for is tried again."""
+COMPARED: Final = 32
+"""Faces of a person that a face is compared with where the user says that it is theirs."""
+
+_STATE, _FACES = b"persons", b"faces of "
+
+
+class Persons:
+    """The task that tells who is in the photos."""
+
+    def __init__(self, ledger: Ledger, contents: Contents, gate: Gate, limits: Limits) -> None:
+        """``gate`` and ``limits`` are those of the pack of faces."""
+        self._ledger = ledger
+        self._state = ledger.state
+        self._store = ledger.catalog
+        self._details = Details(ledger.state, contents)
+        self._gate = gate
+        self._limits = limits
+        self._waiting: dict[int, None] = {}
+        self._heard = False
+        self._wake = trio.Event()
+        self._rested = trio.Event()
+
+    def changed(self, changes: Iterable[Change], by_user: bool) -> None:
+        """Hear what is different: words on photos, names of persons."""
+        for change in changes:
+            if isinstance(change, PhotoChanged) and any(map(is_person, change.tags)):
+                self.look_at(change.photo)
+        if by_user:
+            self._heard = True
+            self._wake.set()
+
+    def look_at(self, ident: ContentId) -> None:
+        """Consider a photo whose faces, or words on persons, may be others now."""
+        photo = self._state.photos.get(ident)
+        if photo is not None and photo.number is not None:
+            self._waiting[photo.number] = None
+            self._wake.set()
+
+    async def wait_idle(self) -> None:
+        """Return when every photo that waits was considered."""
+        while self._waiting or self._heard:
+            await self._rested.wait()
+
+    async def run(self) -> None:
+        """Consider photos until cancelled."""
+        self._load()
+        for number in self._state.photos.postings.bitmap(ALL) - self._done:
+            self._waiting.setdefault(number)
+        while True:
+            if not self._waiting and not self._heard:
+                self._save()
+                self._rested.set()
+                self._rested = trio.Event()
+                self._wake = trio.Event()
+                await self._wake.wait()
+            self._heard = False
+            batch = list(islice(self._waiting, BATCH))
+            try:
+                await self._consider(batch)
+            except FileError as error:
+                log.warning("persons wait: %s", error)
+                await trio.sleep(RETRY)
+                continue
+            for number in batch:
+                self._waiting.pop(number, None)
+            await trio.lowlevel.checkpoint()
+
+    # -- one batch -----------------------------------------------------------------------------
+
+    async def _consider(self, numbers: Sequence[int]) -> None:
+        """Add the faces of some photos, hear words, and journal who is in which photo now."""
+        ops = self._hear_names()
+        before = set(self._clustering.persons())
+        photos = set[int]()
+        for number in numbers:
+            photo = self._photo(number)
+            sight = None if photo is None else self._faces_row(photo)
+            if photo is None or sight is None:
+                continue
+            faces = await self._faces(number, sight)
+            if number not in self._done:
+                ops += self._add(number, faces)
+            ops += self._hear_words(photo, number, faces)
+            photos.add(number)
+        shown = set(self._clustering.persons())
+        for person in shown - before:
+            ops += self._introduce(person)
+        for person in shown ^ before:
+            photos.update(face // FACES_EACH for face in self._clustering.faces(person))
+        rows = [row for number in sorted(photos) for row in self._row(number, shown)]
+        if ops or rows:
+            self._ledger.commit([*ops, *rows])
+
+    def _add(self, number: int, faces: Sequence[Face]) -> list[Op]:
+        self._done.add(number)
+        ops: list[Op] = []
+        for decision in self._clustering.add(self._seen(number, faces)):
+            for stays, goes in decision.united:
+                ops += self._ids.united(stays, goes)
+        return ops
+
+    def _introduce(self, person: int) -> list[Op]:
+        """Give a person who is worth showing an id and a name."""
+        tag = self._ids.id(person)
+        if tag is None:
+            faces = self._clustering.faces(person)
+            rows = [self._photo(face // FACES_EACH) for face in faces]
+            said = [tag for photo in rows if photo is not None for tag in self._in_row(photo)]
+            tag = self._ids.known_before(said)
+            if tag is None:
+                photo = self._photo(faces[0] // FACES_EACH)
+                assert photo is not None
+                tag = self._ledger.name_person(f"{photo.id.hex()} {faces[0] % FACES_EACH}")
+            self._ids.bind(person, tag)
+        return self._ids.called(tag)
+
+    def _row(self, number: int, shown: set[int]) -> list[Op]:
+        """Return the row that says who is in a photo, where it has to be another."""
+        photo = self._photo(number)
+        newest = photo.sight if photo is not None else None
+        if photo is None or newest is None:
+            return []
+        persons = {self._clustering.person_of(face) for face in self._numbers(number)} & shown
+        tags = sorted(filter(None, (self._ids.id(n) for n in persons if n is not None)))
+        if set(tags) == set(self._in_row(photo)):
+            return []
+        return [
+            RecordAnalysis(
+                photo.id,
+                PACK,
+                newest.media_type,
+                tuple(Scored(tag, SURE) for tag in tags),
+                newest.facts,
+                None,
+                newest.thumbnail,
+                newest.unreadable,
+            )
+        ]
+
+    # -- what the user says ----------------------------------------------------------------------
+
+    def _hear_names(self) -> list[Op]:
+        """Hear who was named and who was merged with whom."""
+        ops: list[Op] = []
+        for number, tag in list(self._ids.raw().items()):
+            if self._ids.id(number) != tag:
+                continue  # gone with one of those before
+            into = self._state.photos.canonical(tag)
+            other = self._ids.number(into)
+            if into != tag and other is None:
+                self._ids.drop(number)
+                self._ids.bind(number, into)
+            elif into != tag and other is not None and other != number:
+                self._ids.drop(number)
+                self._clustering.unite(other, number)
+                continue
+            if self._ids.is_named(into) and number not in self._named:
+                self._named.add(number)
+                for stays, goes in self._clustering.name(number):
+                    ops += self._ids.united(stays, goes)
+        return ops
+
+    def _hear_words(self, photo: PhotoRecord, number: int, faces: Sequence[Face]) -> list[Op]:
+        """Hear which persons the user said are in a photo, and which are not."""
+        ops: list[Op] = []
+        seen = self._seen(number, faces)
+        words = self._state.photos.latest(photo.words)
+        said = {tag: word for tag, (word, _) in words.items() if is_person(tag)}
+        for tag in sorted(said):
+            person = self._ids.number(tag)
+            here = {one.face: self._clustering.person_of(one.face) for one in seen}
+            if said[tag] is Word.YES and (person is None or person not in here.values()):
+                self._say(tag, person, seen, here)
+            elif said[tag] is Word.NO and person is not None:
+                for one in seen:
+                    if here[one.face] == person:
+                        for pair in self._clustering.deny(one, person).united:
+                            ops += self._ids.united(*pair)
+        return ops
+
+    def _say(
+        self, tag: TagId, person: int | None, seen: Sequence[Seen], here: dict[int, int | None]
+    ) -> None:
+        """Give a person the face of a photo that is most like theirs, of those nobody has."""
+        named = self._named
+        free = [one for one in seen if here[one.face] is None or here[one.face] not in named]
+        if not free:
+            return
+        known = [] if person is None else self._clustering.faces(person)[:COMPARED]
+        vectors = [self._vector(face) for face in known]
+
+        def likeness(one: Seen) -> float:
+            return max((float(one.vector @ other) for other in vectors), default=0.0)
+
+        best = max(free, key=lambda one: (likeness(one), one.quality, -one.face))
+        self._ids.bind(self._clustering.say(best, person), tag)
+
+    # -- faces ---------------------------------------------------------------------------------
+
+    def _photo(self, number: int) -> PhotoRecord | None:
+        shown = self._state.photos.names.shown(number)
+        photo = None if shown is None else self._state.photos.get(shown.photo)
+        return photo if photo is not None and photo.listed else None
+
+    def _faces_row(self, photo: PhotoRecord) -> Sight | None:
+        rows = (sight for pack, sight in photo.counting.items() if pack_name(pack) == FACES)
+        return next(rows, None)
+
+    def _in_row(self, photo: PhotoRecord) -> list[TagId]:
+        row = photo.sights.get(PACK)
+        return [self._state.photos.canonical(s.tag) for s in row.tags] if row is not None else []
+
+    async def _faces(self, number: int, sight: Sight) -> tuple[Face, ...]:
+        """Return the faces of a photo, and keep them for vector(); none for what cannot be read."""
+        kept = self._store.get(Table.LOCAL, _FACES + number.to_bytes(8, "big"))
+        if kept is None:
+            try:
+                found = await self._details.of(sight)
+                kept = b"" if found is None else found[1]
+                unpacked(kept)
+            except (FileError, Integrity) as error:
+                log.warning("faces of photo %d: %s", number, error)
+                return ()
+            self._store.put(Table.LOCAL, _FACES + number.to_bytes(8, "big"), kept)
+        return unpacked(kept)[:FACES_EACH]
+
+    def _kept(self, number: int) -> tuple[Face, ...]:
+        kept = self._store.get(Table.LOCAL, _FACES + number.to_bytes(8, "big"))
+        return () if kept is None else unpacked(kept)[:FACES_EACH]
+
+    def _vector(self, face: int) -> Vector:
+        return vector(self._kept(face // FACES_EACH)[face % FACES_EACH])
+
+    def _numbers(self, number: int) -> list[int]:
+        return [face_number(number, index) for index in range(len(self._kept(number)))]
+
+    def _seen(self, number: int, faces: Sequence[Face]) -> list[Seen]:
+        return [
+            Seen(face_number(number, index), vector(face), self._gate.quality(face))
+            for index, face in enumerate(faces)
+        ]
+
+    # -- how it is kept --------------------------------------------------------------------------
+
+    def _load(self) -> None:
+        raw = self._store.get(Table.LOCAL, _STATE)
+        self._done, ids, last = BitMap(), dict[int, TagId](), 0
+        self._clustering = Clustering(self._limits, self._vector)
+        if raw is not None:
+            done, ids, last, dumped = cbor2.loads(raw)
+            try:
+                self._clustering = Clustering.load(dumped, self._limits, self._vector)
+                self._done = BitMap.deserialize(done)
+            except Integrity as error:
+                log.warning("%s", error)
+                ids = {}
+        known = {int(n): TagId(t) for n, t in ids.items()}
+        self._ids = PersonIds(self._state.photos, known, last)
+        self._named = {n for n, tag in self._ids.raw().items() if self._ids.is_named(tag)}
+        self._saved = raw
+
+    def _save(self) -> None:
+        done, ids = self._done.serialize(), self._ids.raw()
+        raw = cbor2.dumps([done, ids, self._ids.last, self._clustering.dump()])
+        if raw != self._saved:
+            self._store.put(Table.LOCAL, _STATE, raw)
+            self._store.request_commit()
+            self._saved = raw

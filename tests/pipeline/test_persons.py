@@ -1,0 +1,208 @@
+"""Persons come out of faces, keep their names, and hear the user's words."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import numpy as np
+import trio
+from colours import Read
+from gallery_kit import Folder, make, opened
+from PIL import Image
+
+from tagfs.model import Analysis, Facts, Scored, Seen
+from tagfs.pipeline.persons import PACK
+from tagfs.recognise.cascade import PERSON
+from tagfs.recognise.face import FEATURES, Face, packed
+
+NOBODY = 0
+
+
+def group(seed: int, *people: int) -> bytes:
+    """Return a PNG that shows these people, as far as Faces below can see."""
+    image = Image.new("RGB", (32, 32), (seed % 256, seed // 256, len(people)))
+    for i, person in enumerate(people):
+        image.putpixel((i, 1), (person, 0, 0))
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def face(person: int, seed: int, sharpness: float = 0.2) -> Face:
+    """Return a face of a person: each is a direction of its own, a little off each time."""
+    direction = np.zeros(FEATURES, np.float32)
+    direction[person] = 1
+    direction += np.random.default_rng(seed).normal(0, 0.02, FEATURES).astype(np.float32)
+    direction /= np.linalg.norm(direction)
+    return Face((0.1, 0.1, 0.5, 0.5), 0.95, 90.0, sharpness, 0.0, direction.astype("<f2").tobytes())
+
+
+class Faces:
+    """A recogniser that sees who is in a group()."""
+
+    pack = "default-1"
+
+    async def recognise(self, read: Read, size: int, media_type: str) -> Analysis:
+        image = Image.open(io.BytesIO(bytes(await read(0, size))))
+        low, high, count = image.getpixel((0, 0))  # type: ignore[misc]
+        people = [image.getpixel((i, 1))[0] for i in range(count)]  # type: ignore[index]
+        faces = packed(face(p, low + 256 * high + i) for i, p in enumerate(people))
+        votes = (Scored(PERSON, 0.95),) if people else ()
+        more = (Seen("faces-1", votes, votes, faces),)
+        return Analysis(self.pack, "image/png", (), (), Facts(), b"", b"", more=more)
+
+
+def run(tmp_path: Path, script: Callable[[Folder], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await make(tmp_path)
+        async with opened(tmp_path, recogniser=Faces()) as g:
+            await script(g)
+
+    trio.run(main)
+
+
+async def photos(g: Folder, **people: tuple[int, ...]) -> None:
+    """Write photos, one after the other, and have them looked at."""
+    for name, who in people.items():
+        await g.write(f"{name}.png", group(len(g.names()) * 7 + 1, *who))
+        assert await g.gallery.wait("recognised", 20)
+
+
+async def settled(g: Folder) -> None:
+    await g.gallery.persons.wait_idle()
+
+
+def people(g: Folder) -> dict[str, list[str]]:
+    return {name: g.names(f"people/{name}") for name in g.names("people")}
+
+
+def test_somebody_seen_twice_is_a_person_and_a_stranger_is_none(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        await photos(g, a=(1,), b=(2,), nobody=())
+        assert people(g) == {}
+        await photos(g, c=(1,), d=(1, 3))
+        assert people(g) == {"unknown-01": ["a.png", "c.png", "d.png"]}
+        await photos(g, e=(3,), f=(2,))
+        assert people(g) == {
+            "unknown-01": ["a.png", "c.png", "d.png"],
+            "unknown-02": ["d.png", "e.png"],
+            "unknown-03": ["b.png", "f.png"],
+        }
+        assert "person" in g.names("tags")
+        assert not any(name.startswith("unknown") for name in g.names("tags"))
+
+    run(tmp_path, script)
+
+
+def test_who_is_named_keeps_the_name_and_new_photos_come_under_it(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        await photos(g, a=(1,), b=(1,))
+        g.mv("people/unknown-01", "people/Anna")
+        await settled(g)
+        await photos(g, c=(1, 2), d=(2,))
+        assert people(g) == {"Anna": ["a.png", "b.png", "c.png"], "unknown-02": ["c.png", "d.png"]}
+
+    run(tmp_path, script)
+
+
+def test_not_this_person_holds_and_a_photo_moved_to_another_goes_there(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        await photos(g, a=(1,), b=(1,), c=(1,), d=(2,), e=(2,))
+        g.mv("people/unknown-01", "people/Anna")
+        g.mv("people/unknown-02", "people/Ben")
+        await settled(g)
+        g.rm("people/Anna/a.png")
+        g.mv("people/Anna/b.png", "people/Ben/b.png")
+        await settled(g)
+        assert people(g) == {"Anna": ["c.png"], "Ben": ["b.png", "d.png", "e.png"]}
+        await photos(g, f=(1,), g=(1,))
+        found = people(g)
+        assert "a.png" not in found["Anna"]
+        assert "c.png" in found["Anna"]
+        assert set(found["Ben"]) >= {"b.png", "d.png", "e.png"}
+
+    run(tmp_path, script)
+
+
+def test_the_user_names_a_face_that_was_seen_once_and_more_of_it_come(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        await photos(g, a=(5,))
+        g.mkdir("people/Eva")
+        g.mv("a.png", "people/Eva/a.png")
+        await settled(g)
+        await photos(g, b=(5,), c=(6,))
+        assert people(g) == {"Eva": ["a.png", "b.png"]}
+
+    run(tmp_path, script)
+
+
+def test_of_two_faces_the_one_that_is_like_the_person_is_meant(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        await photos(g, a=(1,), b=(1,), c=(2, 1))
+        g.mv("people/unknown-01", "people/Anna")
+        await settled(g)
+        g.rm("people/Anna/c.png")
+        await settled(g)
+        g.mv("c.png", "people/Anna/c.png")  # after all
+        await settled(g)
+        await photos(g, d=(2,))
+        assert people(g) == {
+            "Anna": ["a.png", "b.png", "c.png"],
+            "unknown-02": ["c.png", "d.png"],
+        }
+
+    run(tmp_path, script)
+
+
+def test_persons_that_were_merged_are_one_from_then_on(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        await photos(g, a=(1,), b=(1,), c=(2,), d=(2,))
+        g.mv("people/unknown-01", "people/Anna")
+        g.mv("people/unknown-02", "people/Anna")
+        await settled(g)
+        await photos(g, e=(1,), f=(2,))
+        assert people(g) == {"Anna": ["a.png", "b.png", "c.png", "d.png", "e.png", "f.png"]}
+
+    run(tmp_path, script)
+
+
+def test_names_and_numbers_are_the_same_after_a_restart_and_from_the_journals(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        await make(tmp_path)
+        async with opened(tmp_path, recogniser=Faces()) as g:
+            await photos(g, a=(1,), b=(2,), c=(2,), d=(1, 2), e=(3,))
+            g.mv("people/unknown-02", "people/Anna")
+            await settled(g)
+            told = people(g)
+            assert told == {"unknown-01": ["b.png", "c.png", "d.png"], "Anna": ["a.png", "d.png"]}
+        for lost in (False, True):
+            if lost:
+                shutil.rmtree(tmp_path / "state" / "catalog")
+            async with opened(tmp_path, recogniser=Faces()) as g:
+                await settled(g)
+                assert people(g) == told
+                await photos(g, **{f"again{lost:d}": (1,)})
+                told["Anna"] = sorted([*told["Anna"], f"again{lost:d}.png"])
+                assert people(g) == told
+
+    trio.run(main)
+
+
+def test_rows_of_persons_are_written_once(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        await photos(g, a=(1,), b=(1,))
+        before = g.gallery.ledger.journal.end
+        g.gallery.persons.look_at(g.tree.at(b"a.png").content[0])  # type: ignore[index]
+        await settled(g)
+        assert g.gallery.ledger.journal.end == before
+        photo = g.gallery.state.photos.get(g.tree.at(b"a.png").content[0])  # type: ignore[index]
+        assert photo is not None
+        assert len(photo.sights[PACK].tags) == 1
+        assert photo.sight is not None
+
+    run(tmp_path, script)
