@@ -31,6 +31,7 @@ from tagfs.recognise import face_pack
 from tagfs.recognise.clustering import Clustering, Seen
 from tagfs.recognise.decode import decode, prepare
 from tagfs.recognise.face import Face, Quality, Vector, vector
+from tagfs.recognise.face_pack import FacePack
 from tagfs.recognise.faces import FaceFinder
 from tagfs.recognise.interpreter import Network
 from tagfs.recognise.person import face_number
@@ -213,9 +214,11 @@ class Clustered:
     milliseconds: float  # a photo
 
 
-def clustering(photos: Sequence[Photo], seed: int, every_face: bool = True) -> Clustered:
+def clustering(
+    photos: Sequence[Photo], seed: int, every_face: bool = True, pack: FacePack | None = None
+) -> Clustered:
     """Add the photos in a random order and count pairs of faces in one cluster."""
-    pack = face_pack.load()
+    pack = pack or face_pack.load()
     order = list(photos)
     random.Random(seed).shuffle(order)
     people = Clustering(pack.limits, _vectors(photos))
@@ -270,10 +273,14 @@ class Named:
 
 
 def naming(
-    photos: Sequence[Photo], seed: int, found_first: bool, more: Sequence[Photo] = ()
+    photos: Sequence[Photo],
+    seed: int,
+    found_first: bool,
+    more: Sequence[Photo] = (),
+    pack: FacePack | None = None,
 ) -> tuple[Named, Named]:
     """Name everybody with six photos or more by five; return the rest, and what of ``more``."""
-    pack = face_pack.load()
+    pack = pack or face_pack.load()
     chance = random.Random(seed)
     order = list(photos)
     chance.shuffle(order)

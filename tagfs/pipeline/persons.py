@@ -26,8 +26,8 @@ from tagfs.pipeline.contents import Contents
 from tagfs.pipeline.details import Details
 from tagfs.pipeline.ledger import Ledger
 from tagfs.pipeline.person_ids import PersonIds
-from tagfs.recognise.clustering import Clustering, Limits, Seen
-from tagfs.recognise.face import Face, Gate, Vector, unpacked, vector
+from tagfs.recognise.clustering import Clustering, Seen
+from tagfs.recognise.face import Face, Gate, Limits, Vector, unpacked, vector
 from tagfs.recognise.person import FACES_EACH, face_number
 from tagfs.vault.ops import Op, RecordAnalysis
 

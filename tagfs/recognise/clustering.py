@@ -19,7 +19,7 @@ import numpy as np
 from pyroaring import BitMap64
 
 from tagfs.errors import Integrity
-from tagfs.recognise.face import Quality, Vector
+from tagfs.recognise.face import Limits, Quality, Vector
 from tagfs.recognise.person import FACES_EACH, Person
 from tagfs.recognise.prototypes import Prototypes, Row
 
@@ -32,19 +32,6 @@ class Answer(Enum):
     SURE = "sure"
     DOUBTFUL = "doubtful"
     NO = "no"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Cosines between faces, from which on something is so."""
-
-    same: float  # a face is of a person
-    fair: float  # the same, of a face that is only fair
-    unite: float  # two persons that nobody named are one
-    doubtful: float  # a face may be of a person: the user may want to say
-    margin: float  # by which the likest of two named persons must be ahead
-    tight: float  # two faces show the same look
-    handicap: float  # see `Prototypes`
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +75,7 @@ class Clustering:
         self._limits = limits
         self._vector_of = vector_of
         self._persons: dict[int, Person] = {}
+        self._known = BitMap64()  # faces that belong to somebody
         self._not: dict[int, set[int]] = {}  # face: persons that it is not
         self._next = 1
         self._prototypes = Prototypes(limits.tight, limits.handicap)
@@ -116,14 +104,17 @@ class Clustering:
         """Add the faces of one photo and return what became of each, in the same order.
 
         The likest pair of face and person is decided first, because a person is in a photo
-        once. A good face that is like nobody begins a person. A fair one waits for good ones:
-        it joins nobody who was not seen well, and two fair ones are never one person.
+        once. A good face that is like nobody begins a person. A fair one waits for good ones: it
+        joins nobody who was not seen well, and two fair ones are never one person. A face that
+        belongs to somebody already stays there.
         """
         if not seen:
             return []
         photos = {one.face // FACES_EACH for one in seen}
         if len(photos) != 1:
             raise ValueError("faces of several photos")
+        if any(one.face in self._known for one in seen):
+            return [self._known_already(one) or self.add([one])[0] for one in seen]
         likeness = self._prototypes.likeness(one.vector for one in seen)
         order = np.argsort(-likeness.max(axis=0), kind="stable")
         made: dict[int, Decision] = {}
@@ -158,6 +149,12 @@ class Clustering:
         return [
             r for r in ranked if self._may_unite(person, r[0]) and not self._persons[r[0]].named
         ]
+
+    def _known_already(self, one: Seen) -> Decision | None:
+        if one.face not in self._known:
+            return None
+        there = self.person_of(one.face)
+        return Decision(one.face, there, Answer.SURE, there, 1.0)
 
     def _may(self, face: int, person: int) -> bool:
         one = self._persons[person]
@@ -206,6 +203,7 @@ class Clustering:
     def _join(self, person: int, one: Seen) -> None:
         held = self._persons[person]
         held.faces.add(one.face)
+        self._known.add(one.face)
         if one.quality is Quality.GOOD:
             if not held.good:  # what there was of fair faces has had its time
                 self._prototypes.forget(person)
@@ -266,22 +264,33 @@ class Clustering:
         self._not.setdefault(one.face, set()).add(person)
         if person in self._persons and one.face in self._persons[person].faces:
             self._take(person, [one.face])
-        elif (there := self.person_of(one.face)) is not None:
-            return Decision(one.face, there, Answer.SURE, there, 1.0)
         return self.add([one])[0]
 
-    def unite(self, person: int, other: int) -> None:
+    def unite(self, person: int, other: int) -> list[int]:
         """Hear that two persons are one; the first number stays, and the name of either.
 
-        A face that was said not to be one of them leaves: it is to be added again.
+        Returns the faces that were said not to be one of them: they left, and can be added
+        again.
         """
         if person == other or other not in self._persons:
-            return
-        self._persons[person].apart.discard(other)
+            return []
         self._unite(person, other)
         held = self._persons[person]
-        if gone := [f for f, no in self._not.items() if person in no and f in held.faces]:
-            self._take(person, gone)
+        gone = [face for face, no in self._not.items() if person in no and face in held.faces]
+        self._take(person, gone)
+        return gone
+
+    def unname(self, person: int) -> None:
+        """Hear that a person has no name any more; without faces they are gone."""
+        self._persons[person].named = False
+        self._take(person, [])
+
+    def remove(self, photo: int) -> None:
+        """Hear that a photo is gone; what was said of its faces stays said."""
+        first = photo * FACES_EACH
+        for number in [n for n, one in self._persons.items() if one.is_in(photo)]:
+            here = self._persons[number].faces & BitMap64(range(first, first + FACES_EACH))
+            self._take(number, here)
 
     def split(self, person: int, faces: Iterable[int]) -> int:
         """Hear that these faces of a person are another one's; return that one's number."""
@@ -291,6 +300,7 @@ class Clustering:
         self._take(person, list(chosen))
         other, self._next = self._next, self._next + 1
         self._persons[other] = made = Person(chosen, good, fair)
+        self._known |= chosen
         for face in chosen:
             self._not.setdefault(face, set()).add(person)
         self._rebuild(other)
@@ -321,6 +331,7 @@ class Clustering:
         """Take faces from a person, who is gone with the last of them unless named."""
         held, taken = self._persons[person], BitMap64(faces)
         held.faces -= taken
+        self._known -= taken
         made_of = held.basis & taken
         held.good -= taken
         held.fair -= taken
@@ -371,6 +382,7 @@ class Clustering:
                 others = set(map(int, apart))
                 held = Person(all_faces, seen_well, seen_fairly, bool(named), others)
                 made._persons[int(number)] = held
+                made._known |= held.faces
                 made._prototypes.restore(int(number), [Row(*row) for row in rows])
         except Exception as error:  # whatever broken bytes make the two libraries raise
             raise Integrity(

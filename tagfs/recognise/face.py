@@ -1,4 +1,4 @@
-"""One face of a picture as a value: where it is, how well it can be seen, and its embedding."""
+"""One face of a picture as a value, and by which numbers faces are judged and compared."""
 
 from __future__ import annotations
 
@@ -62,6 +62,19 @@ class Gate:
             return Quality.POOR
         clear = face.size >= self.good_size and face.sharpness >= self.good_sharpness
         return Quality.GOOD if clear and abs(face.pose) <= self.good_pose else Quality.FAIR
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Cosines between faces, from which on something is so."""
+
+    same: float  # a face is of a person
+    fair: float  # the same, of a face that is only fair
+    unite: float  # two persons that nobody named are one
+    doubtful: float  # a face may be of a person: the user may want to say
+    margin: float  # by which the likest of two named persons must be ahead
+    tight: float  # two faces show the same look
+    handicap: float  # see `prototypes.Prototypes`
 
 
 _RECORD = struct.Struct(">5H3f256s")

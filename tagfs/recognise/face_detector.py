@@ -16,8 +16,8 @@ from PIL import Image
 Array = NDArray[Any]
 
 STRIDES: Final = (8, 16, 32)
-MAX_FACES: Final = 200
-"""Of one picture: a school photo has fewer."""
+MAX_FACES: Final = 100
+"""Of one picture; each takes as long as looking at the whole picture with the classifier."""
 MAX_CANDIDATES: Final = 5000
 OVERLAP: Final = 0.3
 """Of two boxes that share more of their union the weaker is the same face (as in OpenCV)."""

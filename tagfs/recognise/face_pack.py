@@ -15,8 +15,7 @@ import numpy as np
 
 from tagfs.errors import Integrity
 from tagfs.recognise import taxonomy
-from tagfs.recognise.clustering import Limits
-from tagfs.recognise.face import Certainty, Gate
+from tagfs.recognise.face import Certainty, Gate, Limits
 from tagfs.recognise.from_onnx import Stored, to_tflite
 from tagfs.recognise.onnxfile import MAX_ONNX, read_onnx
 from tagfs.recognise.packs import MAX_MODEL, PackMissing, models_dir

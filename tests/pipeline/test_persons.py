@@ -118,7 +118,7 @@ def test_not_this_person_holds_and_a_photo_moved_to_another_goes_there(tmp_path:
         g.mv("people/Anna/b.png", "people/Ben/b.png")
         await settled(g)
         assert people(g) == {"Anna": ["c.png"], "Ben": ["b.png", "d.png", "e.png"]}
-        await photos(g, f=(1,), g=(1,))
+        await photos(g, f=(1,), h=(1,))
         found = people(g)
         assert "a.png" not in found["Anna"]
         assert "c.png" in found["Anna"]

@@ -16,10 +16,9 @@ from tagfs.errors import Integrity
 from tagfs.recognise.clustering import (
     Answer,
     Clustering,
-    Limits,
     Seen,
 )
-from tagfs.recognise.face import FEATURES, Face, Gate, Quality, Vector
+from tagfs.recognise.face import FEATURES, Face, Gate, Limits, Quality, Vector
 from tagfs.recognise.person import FACES_EACH, face_number
 from tagfs.recognise.prototypes import MAX_LOOKS, Prototypes
 
@@ -278,7 +277,7 @@ def test_what_was_denied_of_a_person_holds_of_whom_they_are_united_with() -> Non
     wrong = album.seen(face_number(10, 0))
     people.deny(wrong, first)
     assert wrong.face in people.faces(second)
-    people.unite(first, second)
+    assert people.unite(first, second) == [wrong.face]
     assert wrong.face not in people.faces(first)
     assert people.judge(wrong).person != first
 
@@ -320,6 +319,43 @@ def test_a_person_whose_last_face_is_taken_is_gone_unless_named() -> None:
     people.deny(album.seen(told.face), other)
     assert other in people.persons()
     assert people.faces(other) == []
+
+
+def test_a_face_that_comes_again_stays_where_it_is() -> None:
+    album = Album()
+    people = album.people()
+    photos = [[album.face(photo, i, i) for i in range(2)] for photo in range(4)]
+    for photo in photos:
+        people.add(photo)
+    before = people.dump()
+    again = [people.add(photo) for photo in photos]
+    assert people.dump() == before
+    assert {told.person for pair in again for told in pair} == set(people.persons())
+
+
+def test_a_photo_that_is_removed_leaves_no_face_behind() -> None:
+    album = Album()
+    people = album.people()
+    for photo in range(3):
+        people.add([album.face(photo, 0, "Anna"), album.face(photo, 1, photo)])
+    without = album.people()
+    for photo in range(2):
+        without.add([album.seen(face_number(photo, i)) for i in range(2)])
+    people.remove(2)
+    assert groups(people) == groups(without)
+    (person,) = people.persons()
+    assert people._prototypes.rows(person) == without._prototypes.rows(person)
+
+
+def test_a_person_without_name_and_faces_is_gone() -> None:
+    album = Album()
+    people = album.people()
+    person = people.say(album.face(1, 0, "Anna"), None)
+    people.name(person)
+    people.remove(1)
+    assert people.persons() == [person]
+    people.unname(person)
+    assert people.numbers() == []
 
 
 def test_a_state_is_read_back_to_the_bit_and_goes_on_the_same() -> None:
@@ -491,6 +527,26 @@ class Corrections(RuleBasedStateMachine):
     @rule(data=st.data())
     def user_names(self, data: st.DataObject) -> None:
         self.heard(self.people.name(data.draw(st.sampled_from(self.people.numbers()))))
+
+    @precondition(lambda self: self.album.vectors)
+    @rule(data=st.data())
+    def photo_comes_again(self, data: st.DataObject) -> None:
+        photo = data.draw(st.sampled_from(sorted({f // FACES_EACH for f in self.album.vectors})))
+        faces = [f for f in self.album.vectors if f // FACES_EACH == photo]
+        for told in self.people.add([self.album.seen(face) for face in faces]):
+            self.heard(told.united)
+
+    @precondition(lambda self: self.album.vectors)
+    @rule(data=st.data())
+    def photo_goes(self, data: st.DataObject) -> None:
+        photo = data.draw(st.sampled_from(sorted({f // FACES_EACH for f in self.album.vectors})))
+        self.people.remove(photo)
+        self.belongs = {f: n for f, n in self.belongs.items() if f // FACES_EACH != photo}
+
+    @precondition(lambda self: self.people.numbers())
+    @rule(data=st.data())
+    def user_takes_a_name_away(self, data: st.DataObject) -> None:
+        self.people.unname(data.draw(st.sampled_from(self.people.numbers())))
 
     @rule()
     def program_starts_again(self) -> None:
