@@ -16,11 +16,19 @@ _NAMELESS = re.compile(r"unknown-(\d{2,9})")
 class PersonIds:
     """Numbers of persons, which are this device's, and their ids, which are the vault's."""
 
-    def __init__(self, photos: Photos, ids: Mapping[int, TagId], last: int) -> None:
-        """``last`` is the last number that was given in a name: none is given twice."""
+    def __init__(
+        self,
+        photos: Photos,
+        ids: Mapping[int, TagId],
+        merged: Mapping[TagId, int],
+        last: int,
+    ) -> None:
+        """``merged`` are ids that the user merged into a number's, ``last`` is the last number
+        that was given in a name: none is given twice."""
         self._photos = photos
         self._ids = dict(ids)
         self._numbers = {tag: number for number, tag in self._ids.items()}
+        self.merged = dict(merged)
         self.last = last
 
     def raw(self) -> dict[int, TagId]:
@@ -46,6 +54,13 @@ class PersonIds:
         if tag is not None and self._numbers.get(tag) == number:
             del self._numbers[tag]
         return tag
+
+    def come_back(self) -> list[tuple[TagId, int]]:
+        """Return whom the user merged and has taken out again, each with whom they were in."""
+        apart = [(t, n) for t, n in self.merged.items() if self._photos.canonical(t) == t]
+        for tag, _ in apart:
+            del self.merged[tag]
+        return apart
 
     def is_named(self, tag: TagId) -> bool:
         """Whether the user has named a person."""

@@ -185,6 +185,11 @@ class Persons:
     def _hear_names(self) -> list[Op]:
         """Hear who was named and who was merged with whom."""
         ops: list[Op] = []
+        for tag, number in self._ids.come_back():
+            photos = self._state.photos.postings.bitmap(tag.encode())
+            faces = [f for f in self._clustering.faces(number) if f // FACES_EACH in photos]
+            if faces:
+                self._ids.bind(self._clustering.split(number, faces), tag)
         for number, tag in list(self._ids.raw().items()):
             if self._ids.id(number) != tag:
                 continue  # gone with one of those before
@@ -196,6 +201,7 @@ class Persons:
             elif into != tag and other is not None and other != number:
                 self._ids.drop(number)
                 self._clustering.unite(other, number)
+                self._ids.merged[tag] = other
                 continue
             if self._ids.is_named(into) and number not in self._named:
                 self._named.add(number)
@@ -287,24 +293,27 @@ class Persons:
 
     def _load(self) -> None:
         raw = self._store.get(Table.LOCAL, _STATE)
-        self._done, ids, last = BitMap(), dict[int, TagId](), 0
+        self._done, ids, merged, last = BitMap(), {}, {}, 0
         self._clustering = Clustering(self._limits, self._vector)
         if raw is not None:
-            done, ids, last, dumped = cbor2.loads(raw)
+            done, ids, merged, last, dumped = cbor2.loads(raw)
             try:
                 self._clustering = Clustering.load(dumped, self._limits, self._vector)
                 self._done = BitMap.deserialize(done)
             except Integrity as error:
                 log.warning("%s", error)
-                ids = {}
+                ids, merged = {}, {}
         known = {int(n): TagId(t) for n, t in ids.items()}
-        self._ids = PersonIds(self._state.photos, known, last)
+        into = {TagId(t): int(n) for t, n in merged.items()}
+        self._ids = PersonIds(self._state.photos, known, into, last)
         self._named = {n for n, tag in self._ids.raw().items() if self._ids.is_named(tag)}
         self._saved = raw
 
     def _save(self) -> None:
-        done, ids = self._done.serialize(), self._ids.raw()
-        raw = cbor2.dumps([done, ids, self._ids.last, self._clustering.dump()])
+        ids = self._ids
+        raw = cbor2.dumps(
+            [self._done.serialize(), ids.raw(), ids.merged, ids.last, self._clustering.dump()]
+        )
         if raw != self._saved:
             self._store.put(Table.LOCAL, _STATE, raw)
             self._store.request_commit()

@@ -169,6 +169,26 @@ def test_persons_that_were_merged_are_one_from_then_on(tmp_path: Path) -> None:
     run(tmp_path, script)
 
 
+def test_a_merge_that_is_undone_leaves_two_persons_again(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        await photos(g, a=(1,), b=(1,), c=(2,), d=(2,))
+        before = people(g)
+        assert len(before) == 2
+        g.mv("people/unknown-01", "people/unknown-02")
+        await settled(g)
+        assert people(g) == {"unknown-02": ["a.png", "b.png", "c.png", "d.png"]}
+        g.gallery.undoing.undo()
+        await settled(g)
+        assert people(g) == before
+        await photos(g, e=(1,), f=(2,))
+        assert people(g) == {
+            "unknown-01": [*before["unknown-01"], "e.png"],
+            "unknown-02": [*before["unknown-02"], "f.png"],
+        }
+
+    run(tmp_path, script)
+
+
 def test_names_and_numbers_are_the_same_after_a_restart_and_from_the_journals(
     tmp_path: Path,
 ) -> None:
