@@ -4,15 +4,17 @@
 
 Prints one JSON line each for: faces cut out tightly and turned grey, with and without the second
 look; the quality of clean, blurred and tiny faces; clustering and naming with other cosines, the
-worst of five orders; and how many faces are found and are good in smaller copies of photos of
-people.
+worst of five orders; how many faces are found and are good in smaller copies of photos of people;
+what finding and embedding cost, and how long a face takes where there are 10,000 persons.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import resource
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,14 +22,20 @@ import numpy as np
 from faces import SEEDS, FaceSet, clustering, finder, look, naming, opened
 from PIL import Image
 
-from tagfs.recognise import face_pack
+from tagfs.recognise import face_pack, packs
+from tagfs.recognise.alignment import aligned, sharpness
+from tagfs.recognise.clustering import Clustering, Seen
+from tagfs.recognise.decode import prepare
 from tagfs.recognise.detector import look as detector_look
-from tagfs.recognise.face import Quality
+from tagfs.recognise.face import FEATURES, Quality, Vector
 from tagfs.recognise.faces import FaceFinder
+from tagfs.recognise.interpreter import Network
+from tagfs.recognise.person import face_number
 
 MARGINS = (0.9, 1.0, 1.2)
 """Sides of a crop, in those of the face."""
 SIDES = (480, 378, 320, 240)
+PERSONS = 10_000
 PEOPLE = 60
 """Photos of people that are looked at in several sizes, those with a side below 400 left out."""
 
@@ -74,7 +82,7 @@ def qualities(found: FaceSet) -> Iterator[dict[str, object]]:
 def cosines(found: FaceSet) -> Iterator[dict[str, object]]:
     """Yield the worst order with other cosines, one changed at a time."""
     pack = face_pack.load()
-    others = [("same", n / 100) for n in range(42, 57)]
+    others = [("same", n / 100) for n in range(42, 63)]
     others += [("unite", n / 100) for n in range(47, 64, 2)]
     more = [*found.blurred, *found.tiny]
     for name, value in others:
@@ -119,14 +127,75 @@ def sides(base: Path, find: FaceFinder) -> Iterator[dict[str, object]]:
         }
 
 
+def speed() -> Iterator[dict[str, object]]:
+    """Yield how long a face takes where there are many persons, all made up."""
+    random = np.random.default_rng(1)
+
+    def unit(vector: Vector) -> Vector:
+        return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+    middles = [unit(random.normal(size=FEATURES)) for _ in range(PERSONS)]
+    vectors: dict[int, Vector] = {}
+    people = Clustering(face_pack.load().limits, vectors.__getitem__)
+    photo = 0
+
+    def add(middle: Vector) -> None:
+        nonlocal photo
+        photo, face = photo + 1, face_number(photo, 0)
+        vectors[face] = unit(middle + 0.7 * unit(random.normal(size=FEATURES)))
+        people.add([Seen(face, vectors[face], Quality.GOOD)])
+
+    for middle in middles:
+        add(middle)
+    began = time.process_time()
+    for middle in middles[:500]:
+        add(middle)
+    spent = (time.process_time() - began) / 500
+    yield {"of": "a face among many persons", "persons": len(people.numbers())} | {
+        "milliseconds": round(1000 * spent, 1),
+        "state_bytes": len(people.dump()),
+    }
+
+
+def cost(base: Path, find: FaceFinder) -> Iterator[dict[str, object]]:
+    """Yield what finding and embedding take, beside the network of the default pack."""
+    classifier = Network(packs.read_model(packs.load()))
+    square = np.zeros((classifier.side, classifier.side, 3), np.float32)
+    image = opened(base / "faces-dev/photos/f0108.jpg")
+    (one, *_) = find.detect(image)
+
+    def milliseconds(run: Callable[[], object]) -> float:
+        spent = []
+        for _ in range(20):
+            began = time.process_time()
+            run()
+            spent.append(time.process_time() - began)
+        return round(1000 * float(np.median(spent)), 1)
+
+    def embedded() -> None:
+        upright = aligned(image, np.array(one.points))
+        sharpness(upright)
+        find.embed(upright)
+
+    yield {"of": "cost", "unit": "milliseconds of one processor"} | {
+        "classifier": milliseconds(lambda: classifier.run(square)),
+        "finding": milliseconds(lambda: find.detect(image)),
+        "a face": milliseconds(embedded),
+        "megabytes": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+
+
 def main() -> None:
     root = Path(__file__).resolve().parents[2]
     base = Path(os.environ.get("TAGFS_TEST_DATA") or root.parent / "shared") / "data"
     find = finder()
+    prepare()
+    for told in cost(base, find):  # first: before anything else takes memory
+        print(json.dumps({"bench": "faces"} | told), flush=True)
     found = look(base, find)
     for told in (*crops(base, find, found), *qualities(found)):
         print(json.dumps({"bench": "faces"} | told), flush=True)
-    for lines in (cosines(found), sides(base, find)):
+    for lines in (sides(base, find), speed(), cosines(found)):
         for told in lines:
             print(json.dumps({"bench": "faces"} | told), flush=True)
 

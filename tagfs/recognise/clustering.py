@@ -139,13 +139,15 @@ class Clustering:
     def like(self, person: int, least: float | None = None) -> list[tuple[int, float]]:
         """Return nameless persons, single faces too, that may be this one, the likest first.
 
-        These are what naming offers: from ``Limits.unite`` on they are surely the same.
+        These are what naming offers: all that are like one of the person's looks. With
+        ``least`` only the centre counts, which is how persons are united.
         """
         if not self._persons[person].basis:
             return []
-        least = self._limits.doubtful if least is None else least
-        likeness = self._prototypes.likeness([self._prototypes.centre(person)])[:, 0]
-        ranked = self._prototypes.ranked(likeness, least)
+        likeness = self._prototypes.likeness_of(person, looks=least is None)
+        ranked = self._prototypes.ranked(
+            likeness, self._limits.doubtful if least is None else least
+        )
         return [
             r for r in ranked if self._may_unite(person, r[0]) and not self._persons[r[0]].named
         ]

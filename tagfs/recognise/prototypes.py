@@ -115,6 +115,12 @@ class Prototypes:
                 found[owner] = float(likeness[row])
         return list(found.items())
 
+    def likeness_of(self, person: int, looks: bool) -> NDArray[np.float32]:
+        """Return how much each prototype is like a person's centre, or the likest of theirs."""
+        mine = self._of[person][: None if looks else 1]
+        found = self.likeness(self._rows[mine]) - self._minus[mine][None, :]
+        return np.asarray(found.max(axis=1), np.float32)
+
     def centre(self, person: int) -> Vector:
         """Return the direction of a person's centre."""
         return np.array(self._rows[self._of[person][0]], np.float32)

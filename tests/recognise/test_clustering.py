@@ -222,6 +222,20 @@ def test_naming_adopts_the_sure_and_offers_the_doubtful() -> None:
     assert (told.person, told.answer) == (person, Answer.SURE)
 
 
+def test_what_is_like_one_look_of_a_person_is_offered() -> None:
+    album = Album()
+    people = album.people()
+    axes = np.eye(FEATURES, dtype=np.float32)
+    person: int | None = None
+    for photo in range(6):
+        person = people.say(album.as_is(photo, 0, axes[0] + 0.2 * axes[10 + photo]), person)
+    person = people.say(album.as_is(9, 0, axes[1]), person)  # as a child
+    (told,) = people.add([album.as_is(20, 0, 0.45 * axes[1] + 0.89 * axes[50])])
+    assert told.answer is Answer.DOUBTFUL
+    assert people.like(person, LIMITS.doubtful) == []
+    assert [n for n, _ in people.like(person)] == [told.person]
+
+
 def test_a_stranger_gets_no_name() -> None:
     album = Album()
     people = album.people()
