@@ -28,7 +28,7 @@ SWITCH_INTERVAL = 0.0005
 FAREWELL = 5.0
 """Seconds that the last answers get to be sent."""
 
-SHOWN_AT_ONCE = frozenset({"tag", "undo", "trash"})
+SHOWN_AT_ONCE = frozenset({"tag", "people", "undo", "trash"})
 """Calls after which the folders show what they changed."""
 SHOW_SECONDS = 2.0
 """Seconds that the kernel gets for that."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import trio
 
 from tagfs.errors import Integrity, Usage
-from tagfs.mount import keeping, rescanning, tagging, taking_back
+from tagfs.mount import keeping, persons, rescanning, tagging, taking_back
 from tagfs.mount.messages import Call, Progress
 from tagfs.pipeline.collecting import collect
 from tagfs.pipeline.exporting import export
@@ -54,6 +54,7 @@ class Service:
             "export": self._export,
             "tag": self._tag,
             "why": self._why,
+            "people": self._people,
             "undo": self._undo,
             "acts": self._acts,
             "trash": self._trash,
@@ -133,6 +134,9 @@ class Service:
 
     async def _why(self, call: Call, progress: Progress) -> object:
         return await tagging.explain(self.gallery, self.tree, call)
+
+    async def _people(self, call: Call, progress: Progress) -> object:
+        return await persons.people(self.gallery, self.tree, call)
 
     async def _undo(self, call: Call, progress: Progress) -> object:
         return await taking_back.undo(self.gallery, call)
