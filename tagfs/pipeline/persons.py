@@ -26,7 +26,7 @@ from tagfs.pipeline.contents import Contents
 from tagfs.pipeline.details import Details
 from tagfs.pipeline.ledger import Ledger
 from tagfs.pipeline.person_ids import PersonIds
-from tagfs.recognise.clustering import Clustering, Seen
+from tagfs.recognise.clustering import Clustering, Decision, Seen
 from tagfs.recognise.face import Face, Gate, Limits, Vector, unpacked, vector
 from tagfs.recognise.person import FACES_EACH, face_number
 from tagfs.vault.ops import Op, RecordAnalysis
@@ -104,6 +104,8 @@ class Persons:
                 log.warning("persons wait: %s", error)
                 await trio.sleep(RETRY)
                 continue
+            except Exception:  # a gallery without news of persons is better than none
+                log.exception("persons of %d photos are not told", len(batch))
             for number in batch:
                 self._waiting.pop(number, None)
             await trio.lowlevel.checkpoint()
@@ -136,11 +138,11 @@ class Persons:
 
     def _add(self, number: int, faces: Sequence[Face]) -> list[Op]:
         self._done.add(number)
-        ops: list[Op] = []
-        for decision in self._clustering.add(self._seen(number, faces)):
-            for stays, goes in decision.united:
-                ops += self._ids.united(stays, goes)
-        return ops
+        return self._united(self._clustering.add(self._seen(number, faces)))
+
+    def _united(self, decisions: Iterable[Decision]) -> list[Op]:
+        pairs = [pair for decision in decisions for pair in decision.united]
+        return [op for stays, goes in pairs for op in self._ids.united(stays, goes)]
 
     def _introduce(self, person: int) -> list[Op]:
         """Give a person who is worth showing an id and a name."""
@@ -190,6 +192,8 @@ class Persons:
             faces = [f for f in self._clustering.faces(number) if f // FACES_EACH in photos]
             if faces:
                 self._ids.bind(self._clustering.split(number, faces), tag)
+        for number in set(self._ids.raw()) - set(self._clustering.numbers()):
+            self._ids.drop(number)  # gone with their last face
         for number, tag in list(self._ids.raw().items()):
             if self._ids.id(number) != tag:
                 continue  # gone with one of those before
@@ -200,7 +204,8 @@ class Persons:
                 self._ids.bind(number, into)
             elif into != tag and other is not None and other != number:
                 self._ids.drop(number)
-                self._clustering.unite(other, number)
+                for face in self._clustering.unite(other, number):
+                    ops += self._united(self._clustering.add([self._one(face)]))
                 self._ids.merged[tag] = other
                 continue
             if self._ids.is_named(into) and number not in self._named:
@@ -223,8 +228,7 @@ class Persons:
             elif said[tag] is Word.NO and person is not None:
                 for one in seen:
                     if here[one.face] == person:
-                        for pair in self._clustering.deny(one, person).united:
-                            ops += self._ids.united(*pair)
+                        ops += self._united([self._clustering.deny(one, person)])
         return ops
 
     def _say(
@@ -279,6 +283,10 @@ class Persons:
 
     def _vector(self, face: int) -> Vector:
         return vector(self._kept(face // FACES_EACH)[face % FACES_EACH])
+
+    def _one(self, face: int) -> Seen:
+        kept = self._kept(face // FACES_EACH)[face % FACES_EACH]
+        return Seen(face, vector(kept), self._gate.quality(kept))
 
     def _numbers(self, number: int) -> list[int]:
         return [face_number(number, index) for index in range(len(self._kept(number)))]

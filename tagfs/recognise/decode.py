@@ -22,7 +22,7 @@ MAX_DECODED: Final = 400 * 1024 * 1024
 """Bytes of pixels that a decoder may produce: 139 megapixels of RGB."""
 MAX_SIDE: Final = 65_500
 """Pixels along one side."""
-WORKING_SIDE: Final = 320
+WORKING_SIDE: Final = 480
 """The shorter side of what ``decode`` returns, at least, where the picture has as many pixels."""
 MAX_WORKING: Final = 4096
 """The longer side of what ``decode`` returns, at most."""
