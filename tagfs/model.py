@@ -159,6 +159,10 @@ class Scored:
     confidence: float
 
 
+FACES = "faces"
+"""The pack whose features are faces."""
+
+
 def pack_name(pack: str) -> str:
     """Return the name of a pack without its version: "default" of "default-1"."""
     return pack.rpartition("-")[0] or pack
@@ -171,7 +175,7 @@ class Seen:
     pack: str  # name and version, "birds-1"
     tags: tuple[Scored, ...]
     scores: tuple[Scored, ...]
-    faces: bytes = b""  # those of a pack of faces, as vault/packs.py keeps them
+    features: bytes = b""  # what later versions can look at again: numbers, or faces
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import trio
 from tagfs.catalog.records import PhotoRecord
 from tagfs.catalog.state import State
 from tagfs.errors import FileError, Integrity, RemoteError
-from tagfs.model import Analysis, Content, ContentId, Seen
+from tagfs.model import FACES, Analysis, Content, ContentId, Seen, pack_name
 from tagfs.pipeline.resting import Rest
 from tagfs.recognise.packs import PackMissing
 from tagfs.vault.ops import Entity, Field, Op, RecordAnalysis, RecordContent, SetRegister
@@ -233,8 +233,8 @@ class Looker:
                 first = Seen(analysis.pack, analysis.tags, analysis.scores)
                 seen = [(first, details.add_details(first.scores, analysis.embedding))]
                 for each in analysis.more:
-                    kind = Features.FACES if each.faces else Features.EMBEDDING
-                    where = details.add_details(each.scores, each.faces, kind)
+                    kind = Features.FACES if pack_name(each.pack) == FACES else Features.EMBEDDING
+                    where = details.add_details(each.scores, each.features, kind)
                     seen.append((each, where))
                 thumbnail = thumbnails.add(analysis.thumbnail) if analysis.thumbnail else None
                 placed.append(_Placed(ident, analysis, tuple(seen), thumbnail))

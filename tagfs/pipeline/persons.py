@@ -21,7 +21,7 @@ from tagfs.catalog.schema import Table
 from tagfs.catalog.sights import Sight
 from tagfs.catalog.state import Change, PhotoChanged
 from tagfs.errors import FileError, Integrity
-from tagfs.model import ContentId, Scored, TagId, Word, is_person, pack_name
+from tagfs.model import FACES, ContentId, Scored, TagId, Word, is_person, pack_name
 from tagfs.pipeline.contents import Contents
 from tagfs.pipeline.details import Details
 from tagfs.pipeline.ledger import Ledger
@@ -34,8 +34,6 @@ from tagfs.vault.ops import Op, RecordAnalysis
 log = logging.getLogger(__name__)
 
 PACK: Final = "people-1"
-FACES: Final = "faces"
-"""The pack whose rows have faces."""
 SURE: Final = 0.99
 """How often a face that joined a person is theirs, or rather more often (docs/accuracy.md)."""
 BATCH: Final = 16
@@ -59,7 +57,7 @@ class Persons:
         self._gate = gate
         self._limits = limits
         self._waiting: dict[int, None] = {}
-        self._heard = False
+        self._heard = self._busy = False
         self._wake = trio.Event()
         self._rested = trio.Event()
 
@@ -81,7 +79,7 @@ class Persons:
 
     async def wait_idle(self) -> None:
         """Return when every photo that waits was considered."""
-        while self._waiting or self._heard:
+        while self._waiting or self._heard or self._busy:
             await self._rested.wait()
 
     async def run(self) -> None:
@@ -98,16 +96,18 @@ class Persons:
                 await self._wake.wait()
             self._heard = False
             batch = list(islice(self._waiting, BATCH))
+            for number in batch:  # first: one that changes meanwhile is to be considered again
+                del self._waiting[number]
+            self._busy = True
             try:
                 await self._consider(batch)
             except FileError as error:
                 log.warning("persons wait: %s", error)
+                self._waiting.update(dict.fromkeys(batch))
                 await trio.sleep(RETRY)
-                continue
             except Exception:  # a gallery without news of persons is better than none
                 log.exception("persons of %d photos are not told", len(batch))
-            for number in batch:
-                self._waiting.pop(number, None)
+            self._busy = False
             await trio.lowlevel.checkpoint()
 
     # -- one batch -----------------------------------------------------------------------------

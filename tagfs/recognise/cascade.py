@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tagfs.model import TagId
-from tagfs.recognise import face_pack, packs
+from tagfs.recognise import face_pack, own_heads, packs
 from tagfs.recognise.detector import detections, squeezed, votes
 from tagfs.recognise.face import packed
 from tagfs.recognise.face_pack import FacePack
 from tagfs.recognise.faces import FaceFinder
 from tagfs.recognise.interpreter import Network
 from tagfs.recognise.packs import DEFAULT, Gate, Kind, Pack, is_open
-from tagfs.recognise.scoring import Scorer, Votes, coarse
+from tagfs.recognise.scoring import FLOOR, Scorer, Votes, coarse
 from tagfs.recognise.taxonomy import ConceptGraph
 
 PERSON: Final = TagId("n00007846")
@@ -36,7 +36,7 @@ class Look:
     """What one pack saw in a picture."""
 
     votes: Votes
-    features: bytes = b""  # of the default pack the embedding, float16; of faces their records
+    features: bytes = b""  # float16; of faces their records
 
 
 class Classifier:
@@ -47,18 +47,29 @@ class Classifier:
         self._pack = pack
         self._network = Network(model)
         self._scorer = Scorer(graph.classes(pack.labels), graph, pack.calibration.evidence)
+        self._heads = own_heads.load() if pack.name == DEFAULT else None
 
-    def probabilities(self, image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the means over the crops: probabilities and embedding, which may be empty."""
-        results = [self._network.run(crop) for crop in crops(image, self._pack, self._network)]
-        first = np.stack([r[0] for r in results]).mean(axis=0)
-        second = np.stack([r[1] if len(r) > 1 else r[0][:0] for r in results]).mean(axis=0)
-        return first, second
+    def outputs(self, image: Image.Image) -> list[list[NDArray[np.float32]]]:
+        """Return every output of the network, for each crop."""
+        return [self._network.run(crop) for crop in crops(image, self._pack, self._network)]
 
-    def look(self, image: Image.Image) -> Look:
-        """Return the scores of concepts above the floor, and the embedding."""
-        probabilities, embedding = self.probabilities(image)
-        return Look(self._scorer.votes(probabilities), embedding.astype("<f2").tobytes())
+    def look(self, image: Image.Image) -> dict[str, Look]:
+        """Return the scores of concepts above the floor, and what else the network gives.
+
+        Means over the crops: of probabilities, and of the embedding where there is one. Our own
+        heads look at the maps behind these.
+        """
+        outputs = self.outputs(image)
+        votes = self._scorer.votes(np.stack([crop[0] for crop in outputs]).mean(axis=0))
+        if len(outputs[0]) == 1:
+            return {self.name: Look(votes)}
+        embedding = np.stack([crop[1] for crop in outputs]).mean(axis=0)
+        found = {self.name: Look(votes, embedding.astype("<f2").tobytes())}
+        if self._heads is not None:
+            seen = own_heads.features([crop[2:] for crop in outputs]).astype("<f2")
+            said = {t: s for t, s in self._heads.votes(seen).items() if s >= FLOOR}
+            found[own_heads.NAME] = Look(coarse(said), seen.tobytes())
+        return found
 
 
 class Detector:
@@ -70,10 +81,11 @@ class Detector:
         self._network = Network(model)
         self._labels = graph.classes(pack.labels)
 
-    def look(self, image: Image.Image) -> Look:
+    def look(self, image: Image.Image) -> dict[str, Look]:
         """Return how sure the surest box of each concept is."""
         boxes, classes, scores, _ = self._network.run(squeezed(image, self._side))
-        return Look(coarse(votes(detections(boxes, classes, scores, self._labels))))
+        found = votes(detections(boxes, classes, scores, self._labels))
+        return {self.name: Look(coarse(found))}
 
 
 class Faces:
@@ -85,11 +97,11 @@ class Faces:
         self.name, self.id = pack.name, pack.id
         self._finder = FaceFinder(Network(detector), Network(embedder), pack.certainty)
 
-    def look(self, image: Image.Image) -> Look:
+    def look(self, image: Image.Image) -> dict[str, Look]:
         """Return the faces, and that there is a person where there is one."""
         found = self._finder.find(image)
         seen = {PERSON: max(face.score for face in found)} if found else {}
-        return Look(coarse(seen), packed(found))
+        return {self.name: Look(coarse(seen), packed(found))}
 
 
 Eye = Classifier | Detector | Faces
@@ -113,15 +125,16 @@ class Cascade:
         """Take the networks; the default pack has to be among them."""
         found = {each.name: each for each in eyes}
         self.ids = {each.name: each.id for each in found.values()}
+        self.ids[own_heads.NAME] = own_heads.ID
         self._first = found.pop(DEFAULT)
         self._others = sorted(found.values(), key=lambda each: bool(each.gates))
 
     def look(self, image: Image.Image) -> dict[str, Look]:
         """Return what every pack saw that was asked, by its name."""
-        found = {DEFAULT: self._first.look(image)}
+        found = self._first.look(image)
         for each in self._others:
             if is_open(each.gates, {name: look.votes for name, look in found.items()}):
-                found[each.name] = each.look(image)
+                found |= each.look(image)
         return found
 
     def try_all(self, image: Image.Image) -> None:

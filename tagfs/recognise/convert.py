@@ -4,8 +4,9 @@ The architecture is that of EfficientNet-Lite (Tan and Le, 2019, without squeeze
 ReLU6; https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite): widths,
 kernels and expansions are read off the shapes of the weights, only the strides are a table.
 Batch norms are folded into the convolutions in float64, weights are stored as float16, biases as
-float32. The model has one input (1, n, n, 3), RGB, (value - 127) / 128, and two outputs: the
-probabilities (1, classes) and the pooled embedding (1, features).
+float32. The model has one input (1, n, n, 3), RGB, (value - 127) / 128, and four outputs: the
+probabilities (1, classes), the pooled embedding (1, features), and the feature maps that our own
+heads look at (own_heads.py): what the last block gives and what goes into the last strided one.
 """
 
 from __future__ import annotations
@@ -69,8 +70,11 @@ def efficientnet_lite(tensors: Mapping[str, Array], strides: Sequence[int], side
     try:
         folded = _folded(tensors, "_conv_stem", "_bn0")
         x = graph.convolve(image, "stem", *folded, stride=2, act=Act.RELU6)
+        middle = x
         for index, stride in enumerate(strides):
+            middle = x if stride > 1 else middle
             x = _block(graph, x, f"_blocks.{index}", tensors, stride)
+        last = x
         folded = _folded(tensors, "_conv_head", "_bn1")
         x = graph.convolve(x, "head", *folded, act=Act.RELU6)
         dense = tensors["_fc.weight"]
@@ -87,4 +91,5 @@ def efficientnet_lite(tensors: Mapping[str, Array], strides: Sequence[int], side
     graph.operator(Op.DENSE, [pooled, weights, biases], logits, {0: Scalar("b", Act.NONE)})
     result = graph.tensor("probabilities", (1, dense.shape[0]))
     graph.operator(Op.SOFTMAX, [logits], result, {0: Scalar("f", 1.0)})
-    return graph.model("EfficientNet-Lite, float16 weights", [image], [result, pooled])
+    outputs = [result, pooled, last, middle]
+    return graph.model("EfficientNet-Lite, float16 weights", [image], outputs)

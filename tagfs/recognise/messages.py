@@ -97,7 +97,7 @@ def write_result(target: BinaryIO, result: Result) -> None:
             5: encode_facts(result.facts),
             6: result.unreadable,
             7: [
-                [seen.pack, _pairs(seen.tags), _pairs(seen.scores), seen.faces]
+                [seen.pack, _pairs(seen.tags), _pairs(seen.scores), seen.features]
                 for seen in result.more
             ],
             8: [encode_facts(Facts(located=where)) for where in result.located],
@@ -161,10 +161,10 @@ def _others(raw: Any) -> tuple[Seen, ...]:
     if not isinstance(raw, list) or len(raw) > MAX_PACKS:
         raise ValueError("packs")
     found = []
-    for pack, tags, scores, faces in raw:
+    for pack, tags, scores, features in raw:
         if not isinstance(pack, str) or not 0 < len(pack) <= 64:
             raise ValueError("pack")
-        found.append(Seen(pack, _scored(tags), _scored(scores), _blob(faces, 64 * 1024 - 1)))
+        found.append(Seen(pack, _scored(tags), _scored(scores), _blob(features, 64 * 1024 - 1)))
     return tuple(found)
 
 

@@ -21,7 +21,7 @@ from PIL import Image
 
 from tagfs.errors import TagfsError
 from tagfs.model import Place, Seen
-from tagfs.recognise import face_pack, fusion, packs, sandbox, taxonomy
+from tagfs.recognise import fusion, packs, sandbox, taxonomy
 from tagfs.recognise.cascade import Cascade, eye
 from tagfs.recognise.decode import Undecodable, as_png, decode, prepare, thumbnail
 from tagfs.recognise.facts import read_facts
@@ -74,7 +74,7 @@ class Eyes:
                     self._cascade.ids[name],
                     given.get(name, ()),
                     ordered(look.votes),
-                    look.features if name == face_pack.NAME else b"",
+                    look.features,
                 )
                 for name, look in looks.items()
             ),

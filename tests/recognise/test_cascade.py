@@ -72,11 +72,11 @@ def test_specialists_are_asked_where_their_kind_is_seen(every_pack: Path) -> Non
         finch, damselfly, jeep = await looks(
             "in_house_finch.jpg", "in_damselfly.jpg", "in_jeep.jpg"
         )
-        assert [seen.pack for seen in finch.more] == ["objects-1", "birds-1"]
+        assert [seen.pack for seen in finch.more] == ["heads-1", "objects-1", "birds-1"]
         assert "house finch" in names(finch, "birds-1")
         assert "bird" in names(finch, "objects-1")
-        assert [seen.pack for seen in damselfly.more] == ["objects-1", "insects-1"]
-        assert [seen.pack for seen in jeep.more] == ["objects-1"]
+        assert [seen.pack for seen in damselfly.more] == ["heads-1", "objects-1", "insects-1"]
+        assert [seen.pack for seen in jeep.more] == ["heads-1", "objects-1"]
         assert names(jeep, "objects-1") & {"car", "truck"}
 
     run(check)
@@ -104,10 +104,10 @@ def test_faces_are_found_and_kept_with_what_tells_them_apart(
                 f"../../faces-dev/photos/{crowd}", f"../../faces-dev/photos/{alone}", "in_jeep.jpg"
             )
         ]
-        assert len(unpacked(many.faces)) >= len(labels[crowd]["identities"])
-        assert unpacked(one.faces)  # bystanders, too
-        assert (jeep.faces, jeep.scores) == (b"", ())
-        face = unpacked(one.faces)[0]
+        assert len(unpacked(many.features)) >= len(labels[crowd]["identities"])
+        assert unpacked(one.features)  # bystanders, too
+        assert (jeep.features, jeep.scores) == (b"", ())
+        face = unpacked(one.features)[0]
         left, top, right, bottom = face.box
         assert 0 <= left < right <= 1
         assert 0 <= top < bottom <= 1
@@ -122,7 +122,7 @@ def test_a_damaged_specialist_is_left_out_and_the_others_look(every_pack: Path) 
 
     async def check() -> None:
         (finch,) = await looks("in_house_finch.jpg")
-        assert [seen.pack for seen in finch.more] == ["objects-1"]
+        assert [seen.pack for seen in finch.more] == ["heads-1", "objects-1"]
         assert finch.tags
 
     run(check)

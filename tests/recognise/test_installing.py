@@ -94,7 +94,11 @@ def test_without_pip_the_message_says_what_to_do(
 def url_pack(**hashes: str) -> Pack:
     weights = Download("https://example.org/weights.tflite", 10_000, hashes.get("git_blob_sha1"))
     return replace(
-        packs.load(), name="small", weights=weights, model_sha256=hashes.get("model_sha256")
+        packs.load(),
+        name="small",
+        version=1,
+        weights=weights,
+        model_sha256=hashes.get("model_sha256"),
     )
 
 
