@@ -16,7 +16,7 @@ import trio
 
 from tagfs.errors import Integrity
 from tagfs.model import Analysis, Facts, Located, Place
-from tagfs.recognise import face_pack, packs
+from tagfs.recognise import face_pack, own_heads, packs
 from tagfs.recognise.boxes import HEADER, MAX_BOXES, box_at
 from tagfs.recognise.messages import (
     MAX_PICTURE,
@@ -175,6 +175,7 @@ class Recogniser:
         self._weights = weights
         self._nice = nice
         self.pack = packs.load().id
+        self._rows = {own_heads.ID, *map(_id, {name for name, _ in weights})}
         self.jobs = jobs
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
@@ -242,6 +243,8 @@ class Recogniser:
         worker = self._idle.pop() if self._idle else await self._start()
         try:
             result = await worker.look(read, size, media_type, side)
+            if not self._rows >= {seen.pack for seen in result.more}:
+                raise _Failed  # a worker says what its packs saw, and nothing in others' names
         except BaseException:
             # It may be in the middle of a request; nothing can be said to it any more.
             self._all.discard(worker)
@@ -302,6 +305,10 @@ async def recogniser(jobs: int | None = None, nice: int = NICE) -> AsyncIterator
         yield found
     finally:
         await found.close()
+
+
+def _id(name: str) -> str:
+    return face_pack.load().id if name == face_pack.NAME else packs.load(name).id
 
 
 def _installed() -> Weights:

@@ -163,6 +163,7 @@ def test_a_stopped_worker_costs_its_photo_one_retry(
 FAKE = """#!/bin/sh
 exec {python} -I -c '
 import sys
+from tagfs.model import Seen
 from tagfs.recognise.messages import Result, read_request, write_result
 {behaviour}
 '
@@ -212,8 +213,9 @@ def test_when_no_worker_gets_ready_the_pack_is_as_good_as_missing(
         "sys.exit(0)",
         "sys.stdout.buffer.write(bytes([255] * 1000)); sys.stdout.flush()",
         "sys.stdout.buffer.write(bytes([0, 0, 0, 1, 0])); sys.stdout.flush()",
+        'write_result(sys.stdout.buffer, Result(more=(Seen("people-1", (), ()),)))',
     ],
-    ids=["dies", "too long", "malformed"],
+    ids=["dies", "too long", "malformed", "in another's name"],
 )
 def test_a_worker_that_talks_nonsense_makes_its_photo_unreadable(
     fake_worker: Callable[[str], None], behaviour: str
