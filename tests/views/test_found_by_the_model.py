@@ -75,7 +75,7 @@ def test_nothing_is_restored_under_a_name_that_is_a_views(tmp_path: Path) -> Non
         await g.write("x.png", picture(200))
         g.rm("x.png")
         with refused(errno.EPERM):
-            g.mv("trash/x.png", "people")
+            g.mv("trash/x.png", "videos")
         assert g.names("trash") == ["x.png"]
 
     run(tmp_path, script)
