@@ -21,9 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tagfs.recognise import own_heads, packs
+from tagfs.model import TagId
+from tagfs.recognise import detector, face_pack, own_heads, packs, taxonomy
 from tagfs.recognise.cascade import crops
 from tagfs.recognise.decode import decode, prepare
+from tagfs.recognise.faces import FaceFinder
 from tagfs.recognise.interpreter import Network
 from tagfs.recognise.sniff import sniff
 
@@ -87,3 +89,41 @@ def opened(path: Path) -> Image.Image:
     """Return a photo as recognition sees it."""
     data = path.read_bytes()
     return decode(data, sniff(data[:64])).image
+
+
+def objects(paths: Sequence[Path]) -> list[dict[str, dict[TagId, float]]]:
+    """Return the detector's votes on each photo, by their form."""
+    file = test_data() / "models/coco_ssd_mobilenet_v1_1.0_quant_2018_06_29.tflite"
+    pack = packs.load("objects")
+
+    def ask() -> Callable[[Image.Image], list[NDArray[Any]]]:
+        network = Network(detector.with_scores(file.read_bytes()))
+
+        def look(image: Image.Image) -> list[NDArray[Any]]:
+            scores = [network.run(view)[3] for view in detector.views(image, pack.side)]
+            # Of each view the best of all boxes and of the large ones: all that is ever used.
+            best = [[s.max(axis=0), s[detector.GRID_BOXES :].max(axis=0)] for s in scores]
+            return [np.stack(best)]
+
+        return look
+
+    (best,) = kept(f"{pack.id} {pack.model_sha256} views", paths, ask)
+    labels = taxonomy.load().classes(pack.labels)
+    return [detector.votes_of(photo[:, 0], photo[:, 1], labels) for photo in best]
+
+
+def faces(paths: Sequence[Path]) -> list[float]:
+    """Return the score of the surest face of each photo, 0 where there is none."""
+    pack = face_pack.load()
+
+    def ask() -> Callable[[Image.Image], list[NDArray[Any]]]:
+        found, embedder = map(Network, face_pack.read_models(pack))
+        finder = FaceFinder(found, embedder, pack.certainty)
+
+        def look(image: Image.Image) -> list[NDArray[Any]]:
+            return [np.array(max((d.score for d in finder.detect(image)), default=0.0))]
+
+        return look
+
+    (scores,) = kept(f"{pack.id} {pack.certainty}", paths, ask)
+    return [float(score) for score in scores]
