@@ -77,7 +77,7 @@ def photos() -> list[Photo]:
     paths = [root / "photos" / name for name in names]
     seen = looking.classified(paths)
     pack = packs.load()
-    scorer = Scorer(graph.classes(pack.labels), graph, pack.calibration.evidence)
+    scorer = Scorer(graph.classes(pack.labels), graph, pack.evidence)
     heads = own_heads.load()
     found = []
     rows = zip(names, looking.objects(paths), looking.faces(paths), strict=True)

@@ -141,13 +141,10 @@ def _reason(tag: Json) -> str:
 
 def _seen(seen: Json) -> str:
     sure = cast(float | None, seen["confidence"])
-    score, threshold = cast(float | None, seen["score"]), cast(float | None, seen["threshold"])
+    score = cast(float | None, seen["score"])
     what = (
         f"{seen['pack']} is {sure:.0%} sure"
         if sure is not None
         else f"not enough for {seen['pack']}"
     )
-    if score is None:
-        return what
-    against = "" if threshold is None else f", threshold {threshold:.2f}"
-    return f"{what} (score {score:.2f}{against})"
+    return what if score is None else f"{what} (score {score:.2f})"

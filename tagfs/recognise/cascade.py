@@ -16,13 +16,13 @@ from PIL import Image
 
 from tagfs.model import TagId
 from tagfs.recognise import face_pack, own_heads, packs
-from tagfs.recognise.detector import detections, squeezed, votes
+from tagfs.recognise.detector import score_votes, views, with_scores
 from tagfs.recognise.face import packed
 from tagfs.recognise.face_pack import FacePack
 from tagfs.recognise.faces import FaceFinder
 from tagfs.recognise.interpreter import Network
 from tagfs.recognise.packs import DEFAULT, Gate, Kind, Pack, is_open
-from tagfs.recognise.scoring import FLOOR, Scorer, Votes, coarse
+from tagfs.recognise.scoring import FLOOR, Scorer, Votes, coarse, joined
 from tagfs.recognise.taxonomy import ConceptGraph
 
 PERSON: Final = TagId("n00007846")
@@ -46,7 +46,7 @@ class Classifier:
         self.name, self.id, self.gates = pack.name, pack.id, pack.gates
         self._pack = pack
         self._network = Network(model)
-        self._scorer = Scorer(graph.classes(pack.labels), graph, pack.calibration.evidence)
+        self._scorer = Scorer(graph.classes(pack.labels), graph, pack.evidence)
         self._heads = own_heads.load() if pack.name == DEFAULT else None
 
     def outputs(self, image: Image.Image) -> list[list[NDArray[np.float32]]]:
@@ -78,14 +78,13 @@ class Detector:
     def __init__(self, pack: Pack, model: bytes, graph: ConceptGraph) -> None:
         self.name, self.id, self.gates = pack.name, pack.id, pack.gates
         self._side = pack.side
-        self._network = Network(model)
+        self._network = Network(with_scores(model))
         self._labels = graph.classes(pack.labels)
 
     def look(self, image: Image.Image) -> dict[str, Look]:
-        """Return how sure the surest box of each concept is."""
-        boxes, classes, scores, _ = self._network.run(squeezed(image, self._side))
-        found = votes(detections(boxes, classes, scores, self._labels))
-        return {self.name: Look(coarse(found))}
+        """Return how sure the surest box of each concept is, of all and of the large ones."""
+        scores = [self._network.run(view)[3] for view in views(image, self._side)]
+        return {self.name: Look(coarse(joined(score_votes(scores, self._labels))))}
 
 
 class Faces:

@@ -14,7 +14,7 @@ from typing import Any
 from tagfs.errors import Integrity, TagfsError, Usage
 from tagfs.model import TagId
 from tagfs.recognise import taxonomy
-from tagfs.recognise.scoring import Calibration, Certainty, Votes
+from tagfs.recognise.scoring import Votes
 
 DEFAULT = "default"
 """The pack that looks at every picture; the others add to it."""
@@ -24,7 +24,7 @@ BUNDLES = {"nature": ("birds", "insects", "plants")}
 """Packs that are installed together, by the name that stands for them."""
 AT_FIRST = (DEFAULT, "faces")
 """Packs that are installed where nobody names any."""
-NO_MANIFESTS = ("concepts", "faces")
+NO_MANIFESTS = ("concepts", "faces", "stacking")
 """What else lies beside the manifests."""
 
 
@@ -86,7 +86,9 @@ class Pack:
     gates: tuple[Gate, ...]  # any of them opens; a pack without is always asked
     weights: Wheel | Download
     model_sha256: str | None  # of the TFLite file; None until it was fetched once
-    calibration: Calibration
+    evidence: Mapping[TagId, Sequence[TagId]]
+    """Classes that show a concept which is not above them in the graph: skis are seen on people
+    and on snow."""
 
     @property
     def id(self) -> str:
@@ -113,13 +115,6 @@ def names() -> tuple[str, ...]:
 
 
 def _parse(raw: dict[str, Any]) -> Pack:
-    certainty = raw.get("certainty")
-    calibration = Calibration(
-        {TagId(t): float(v) for t, v in raw.get("thresholds", {}).items()},
-        float(raw["default_threshold"]),
-        {TagId(t): tuple(map(TagId, leaves)) for t, leaves in raw.get("evidence", {}).items()},
-        certainty and Certainty(float(certainty["intercept"]), float(certainty["slope"])),
-    )
     return Pack(
         raw["name"],
         int(raw["version"]),
@@ -132,7 +127,7 @@ def _parse(raw: dict[str, Any]) -> Pack:
         tuple(Gate(pack, TagId(tag), float(score)) for pack, tag, score in raw.get("gates", ())),
         _weights(raw["weights"]),
         raw["model_sha256"],
-        calibration,
+        {TagId(t): tuple(map(TagId, leaves)) for t, leaves in raw.get("evidence", {}).items()},
     )
 
 

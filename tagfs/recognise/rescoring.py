@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from tagfs.model import Scored
-from tagfs.recognise import fusion, packs, taxonomy
-from tagfs.recognise.fusion import Fusion
+from tagfs.recognise import packs, stacking, taxonomy
 from tagfs.recognise.packs import DEFAULT, Pack, is_open
+from tagfs.recognise.scoring import by_form
+from tagfs.recognise.stacking import Stacking
 from tagfs.recognise.taxonomy import ConceptGraph
 
 READERS = 2
@@ -32,11 +33,11 @@ class Rescorer:
     """Decides anew by the votes that the networks gave."""
 
     def __init__(
-        self, pack: Pack, graph: ConceptGraph, fusion: Fusion, others: Sequence[Pack] = ()
+        self, pack: Pack, graph: ConceptGraph, decides: Stacking, others: Sequence[Pack] = ()
     ) -> None:
         self.pack = pack.id
         self._graph = graph
-        self._fusion = fusion
+        self._decides = decides
         self._others = others
         self._classes = frozenset(t for t in graph.classes(pack.labels) if t is not None)
 
@@ -52,7 +53,8 @@ class Rescorer:
         for tag in kept.keys() & self._classes:
             for above in self._graph.ancestors(tag) - kept.keys():
                 found[above] = min(1.0, found.get(above, 0.0) + kept[tag])
-        return self._fusion.fuse(votes | {DEFAULT: found})
+        forms = by_form(votes | {DEFAULT: found})
+        return stacking.rows(self._decides.fuse(forms), DEFAULT)
 
     def lacks(self, scores: Mapping[str, Iterable[Scored]]) -> bool:
         """Whether a pack that is installed would look at the photo and has not."""
@@ -63,7 +65,7 @@ class Rescorer:
 def todays() -> Rescorer:
     """Return the rescorer of the packs as this tagfs ships them; it needs no weights."""
     others = [pack for name in packs.names()[1:] if packs.is_there(pack := packs.load(name))]
-    return Rescorer(packs.load(), taxonomy.load(), fusion.load(), others)
+    return Rescorer(packs.load(), taxonomy.load(), stacking.load(), others)
 
 
 def decoders() -> str:

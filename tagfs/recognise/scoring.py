@@ -1,9 +1,8 @@
-"""From the classes of a network to concepts: roll-up, evidence, how sure a score is. Pure."""
+"""From the classes of a network to votes on concepts: roll-up, evidence, forms. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,49 +13,6 @@ FLOOR = 0.05
 """Score from which on a concept is kept for later rescans."""
 GRAINS = 65535
 """Scores are kept in so many steps."""
-
-
-@dataclass(frozen=True, slots=True)
-class Certainty:
-    """How often a tag is right, by how far its score is beyond its threshold.
-
-    A logistic curve in the difference of log-odds (Platt, 1999), one for all concepts, because
-    no single concept has photos enough for its own. Rises with the score.
-    """
-
-    intercept: float
-    slope: float
-
-    def of(self, score: NDArray[np.float32], threshold: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the share of right tags in [0, 1] expected at these scores."""
-        margin = log_odds(score) - log_odds(threshold)
-        share: NDArray[np.float32] = 1.0 / (1.0 + np.exp(-self.intercept - self.slope * margin))
-        return share
-
-
-def log_odds(probability: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return ln(p / (1 - p)), for p kept between one in 10,000 and its complement."""
-    kept = np.clip(probability, 1e-4, 1 - 1e-4)
-    odds: NDArray[np.float32] = np.log(kept / (1 - kept))
-    return odds
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """What a pack's manifest says about its classes (docs/accuracy.md says how it was fitted).
-
-    ``evidence`` names classes that show a concept which is not above them in the graph: skis
-    are seen on people and on snow. Without ``certainty`` a score is its own confidence.
-    """
-
-    thresholds: Mapping[TagId, float]
-    default: float
-    evidence: Mapping[TagId, Sequence[TagId]]
-    certainty: Certainty | None = None
-
-    def threshold(self, tag: TagId) -> float:
-        """Return the score above which a concept is a tag."""
-        return self.thresholds.get(tag, self.default)
 
 
 Votes = Mapping[TagId, float]
@@ -105,6 +61,27 @@ class Scorer:
 def coarse(votes: Votes) -> Votes:
     """Return votes as they are kept: who decides by them decides the same from kept ones."""
     return {tag: round(score * GRAINS) / GRAINS for tag, score in votes.items()}
+
+
+def joined(forms: Mapping[str, Votes]) -> Votes:
+    """Return the forms of one pack's votes as they are kept: "large:n02084071" for one that is
+    not the plain one."""
+    return {
+        TagId(f"{form}:{tag}" if form else tag): score
+        for form, votes in forms.items()
+        for tag, score in votes.items()
+    }
+
+
+def by_form(kept: Mapping[str, Votes]) -> dict[str, dict[TagId, float]]:
+    """Return the votes of packs by pack, and by pack and form: "objects", "objects:large"."""
+    found: dict[str, dict[TagId, float]] = {pack: {} for pack in kept}
+    for pack, votes in kept.items():
+        for tag, score in votes.items():
+            form, _, concept = tag.rpartition(":")
+            name = f"{pack}:{form}" if form else pack
+            found.setdefault(name, {})[TagId(concept)] = score
+    return found
 
 
 def ordered(votes: Votes) -> tuple[Scored, ...]:

@@ -73,6 +73,20 @@ class Fused:
     by_pack: Mapping[str, tuple[Scored, ...]]
 
 
+def rows(fused: Fused, first: str) -> dict[str, tuple[Scored, ...]]:
+    """Return what is recorded of each pack: its own word on every tag, as sure as it is alone.
+
+    The surest pack's row has the share of all together, so that the rows tell it; a tag that no
+    pack gives alone stands in the row of ``first``.
+    """
+    said = {pack: {s.tag: s.confidence for s in own} for pack, own in fused.by_pack.items()}
+    for scored in fused.tags:
+        having = [pack for pack in said if scored.tag in said[pack]]
+        surest = max(having, key=lambda pack: (said[pack][scored.tag], pack), default=first)
+        said.setdefault(surest, {})[scored.tag] = scored.confidence
+    return {pack: _ordered(own) for pack, own in said.items()}
+
+
 class Stacking:
     """Combines votes by one calibration, over one concept graph."""
 

@@ -21,7 +21,7 @@ from PIL import Image
 
 from tagfs.errors import TagfsError
 from tagfs.model import Place, Seen
-from tagfs.recognise import fusion, packs, sandbox, taxonomy
+from tagfs.recognise import packs, sandbox, stacking, taxonomy
 from tagfs.recognise.cascade import Cascade, eye
 from tagfs.recognise.decode import Undecodable, as_png, decode, prepare, thumbnail
 from tagfs.recognise.facts import read_facts
@@ -36,7 +36,7 @@ from tagfs.recognise.messages import (
     write_result,
 )
 from tagfs.recognise.phash import perceptual_hash
-from tagfs.recognise.scoring import ordered
+from tagfs.recognise.scoring import by_form, ordered
 from tagfs.recognise.telling import shown, told
 
 
@@ -47,7 +47,7 @@ class Eyes:
         """``models`` has the weights of each pack by its name."""
         graph = taxonomy.load()
         self._cascade = Cascade(eye(name, each, graph) for name, each in models.items())
-        self._fusion = fusion.load()
+        self._stacking = stacking.load()
 
     def warm_up(self) -> None:
         """Run once with everything, so that nothing is left to be loaded."""
@@ -62,7 +62,8 @@ class Eyes:
     def look(self, image: Image.Image) -> Result:
         """Return what is in an upright RGB picture."""
         looks = self._cascade.look(image)
-        given = self._fusion.fuse({name: look.votes for name, look in looks.items()})
+        votes = by_form({name: look.votes for name, look in looks.items()})
+        given = stacking.rows(self._stacking.fuse(votes), packs.DEFAULT)
         first = looks.pop(packs.DEFAULT)
         return Result(
             given.get(packs.DEFAULT, ()),

@@ -12,8 +12,6 @@ from tagfs.errors import FileError, Integrity, Usage
 from tagfs.model import Located, Place, Scored, TagId, Word
 from tagfs.pipeline.contents import Contents
 from tagfs.pipeline.details import Details
-from tagfs.recognise import fusion
-from tagfs.recognise.fusion import Fusion
 from tagfs.vault.ops import Field
 from tagfs.views.search import paths_of, place_as_json
 
@@ -25,7 +23,6 @@ class Seen:
     pack: str
     confidence: float | None = None  # calibrated; None when it did not pass
     score: float | None = None  # as it came from the network; None when it is not known
-    threshold: float | None = None  # of this tagfs' manifest; None for another pack's version
 
     def as_json(self) -> dict[str, object]:
         """Return the form of ``tagfs tag --why --json``."""
@@ -33,7 +30,6 @@ class Seen:
             "pack": self.pack,
             "confidence": self.confidence,
             "score": self.score,
-            "threshold": self.threshold,
         }
 
 
@@ -159,23 +155,19 @@ def _rows(
     for tag, (word, _) in photo.words.items():
         if word is not Word.UNSET:
             row(tag).word = word
-    decides = fusion.load()
     for pack, sight in photo.counting.items():
-        for seen in _seen(pack, sight, scores.get(pack, ()), decides):
+        for seen in _seen(pack, sight, scores.get(pack, ())):
             row(seen[0]).seen.append(seen[1])
     return rows
 
 
-def _seen(
-    pack: str, sight: Sight, scores: tuple[Scored, ...], decides: Fusion
-) -> list[tuple[TagId, Seen]]:
+def _seen(pack: str, sight: Sight, scores: tuple[Scored, ...]) -> list[tuple[TagId, Seen]]:
     by_tag: dict[TagId, Seen] = {}
     for passed in sight.tags:
         by_tag[passed.tag] = Seen(pack, passed.confidence)
     for scored in scores:
-        by_tag.setdefault(scored.tag, Seen(pack)).score = scored.confidence
-    for tag, seen in by_tag.items():
-        seen.threshold = decides.threshold(pack, tag)
+        if ":" not in scored.tag:  # of several forms of a vote the plain one is told
+            by_tag.setdefault(scored.tag, Seen(pack)).score = scored.confidence
     return list(by_tag.items())
 
 

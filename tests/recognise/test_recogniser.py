@@ -378,7 +378,6 @@ def test_a_damaged_model_is_not_loaded(
 def test_the_manifest_names_only_concepts_of_the_graph(model: packs.Pack) -> None:
     graph = taxonomy.load()
     classes = set(graph.classes(model.labels))
-    for tag, leaves in model.calibration.evidence.items():
+    for tag, leaves in model.evidence.items():
         assert tag in graph
         assert set(leaves) <= classes
-    assert all(tag in graph for tag in model.calibration.thresholds)

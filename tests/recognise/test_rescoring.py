@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagfs.model import Scored, TagId
-from tagfs.recognise import fusion, packs, taxonomy
+from tagfs.recognise import packs, stacking, taxonomy
 from tagfs.recognise.rescoring import Rescorer, decoders, todays
 from tagfs.recognise.scoring import Scorer, ordered
 from tagfs.vault.packs import decode_details, encode_details
@@ -15,7 +15,7 @@ from tagfs.vault.packs import decode_details, encode_details
 PACK = packs.load()
 GRAPH = taxonomy.load()
 CLASSES = GRAPH.classes(PACK.labels)
-SCORER = Scorer(CLASSES, GRAPH, PACK.calibration.evidence)
+SCORER = Scorer(CLASSES, GRAPH, PACK.evidence)
 TODAY = todays()
 
 
@@ -27,7 +27,8 @@ def test_kept_votes_give_the_very_tags_that_fresh_ones_gave(shares: dict[int, fl
         probabilities[index] = share / max(1.0, sum(shares.values()))
     votes = SCORER.votes(probabilities)
     kept, _ = decode_details(encode_details(ordered(votes), b""))
-    assert TODAY.tags({"default": kept}) == fusion.load().fuse({"default": votes})
+    fused = stacking.load().fuse({"default": votes})
+    assert TODAY.tags({"default": kept}) == stacking.rows(fused, "default")
 
 
 def test_a_concept_that_is_new_above_a_class_is_as_sure_as_the_classes_below_it() -> None:
@@ -43,12 +44,12 @@ def test_a_concept_that_is_new_above_a_class_is_as_sure_as_the_classes_below_it(
 
 
 def test_a_concept_that_the_graph_has_no_longer_is_left_out() -> None:
-    assert not TODAY.tags({"default": [Scored(TagId("gone"), 0.99)]})["default"]
+    assert not TODAY.tags({"default": [Scored(TagId("gone"), 0.99)]})
 
 
 def test_a_pack_lacks_a_look_where_its_gate_is_open_and_it_has_not_looked() -> None:
     birds, objects = packs.load("birds"), packs.load("objects")
-    rescorer = Rescorer(PACK, GRAPH, fusion.load(), [birds, objects])
+    rescorer = Rescorer(PACK, GRAPH, stacking.load(), [birds, objects])
     bird = [Scored(birds.gates[0].tag, 0.9)]
     assert rescorer.lacks({"default": []})  # objects has no gate
     assert not rescorer.lacks({"default": [], "objects": []})

@@ -1,4 +1,4 @@
-"""Concepts from probabilities: roll-up, evidence, how sure a score is."""
+"""Concepts from probabilities: roll-up, evidence, forms."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-import pytest
 
 from tagfs.model import TagId
-from tagfs.recognise.scoring import Certainty, Scorer, log_odds
+from tagfs.recognise.scoring import Scorer, by_form, joined
 
 LEAVES = [TagId(t) for t in ("tabby", "siamese", "beagle", "skis")]
 
@@ -77,13 +76,12 @@ def test_outputs_that_mean_one_concept_are_added_up() -> None:
     assert votes(0.3, 0.4, classes=[LEAVES[3], LEAVES[3]])["skis"] == 0.7
 
 
-def test_certainty_rises_with_the_score_and_is_even_at_the_threshold() -> None:
-    curve = Certainty(0.0, 0.7)
-    scores = np.linspace(0, 1, 50, dtype=np.float32)
-    shares = curve.of(scores, np.full(50, 0.2, dtype=np.float32))
-    assert (np.diff(shares) >= 0).all()
-    assert shares.min() >= 0
-    assert shares.max() <= 1
-    at = np.array([0.2], dtype=np.float32)
-    assert curve.of(at, at)[0] == pytest.approx(0.5)
-    assert np.isfinite(log_odds(np.array([0.0, 1.0, 1.01], dtype=np.float32))).all()
+def test_forms_of_votes_are_kept_together_and_told_apart_again() -> None:
+    dog, car = TagId("dog"), TagId("car")
+    kept = joined({"": {dog: 0.5}, "large": {dog: 0.25, car: 0.1}})
+    assert kept == {"dog": 0.5, "large:dog": 0.25, "large:car": 0.1}
+    assert by_form({"objects": kept, "faces": {}}) == {
+        "objects": {dog: 0.5},
+        "objects:large": {dog: 0.25, car: 0.1},
+        "faces": {},
+    }

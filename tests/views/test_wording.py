@@ -15,7 +15,7 @@ from tagfs.model import Analysis, Scored, TagId
 from tagfs.recognise import packs
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "pipeline"))
-from colours import CAT, DOG, ByColour, Read, picture
+from colours import CAT, ByColour, Read, picture
 from gallery_kit import Folder, make, opened
 
 from tagfs.vault.ops import Field
@@ -203,8 +203,6 @@ def test_why_tells_who_said_what_how_surely_and_what_denied_it(tmp_path: Path) -
         assert seen.in_force
         assert (seen.seen[0].pack, seen.seen[0].confidence) == (Sure.pack, 0.9)
         assert seen.seen[0].score == pytest.approx(0.8, abs=1e-4)
-        calibration = packs.load().calibration
-        assert seen.seen[0].threshold == calibration.thresholds.get(DOG, calibration.default)
         panda = row(dog, "panda")
         assert (panda.in_force, panda.denied_by) == (False, [])
         assert panda.seen[0].confidence is None
