@@ -1,8 +1,8 @@
 """How right the tags are, on photos that were not used for fitting.
 
-    python scripts/bench/tagging.py [--packs default,heads] [--concepts] [--sheet FILE] [--speed]
+    python scripts/bench/tagging.py [--packs default,heads] [--seed N] [--concepts] [--sheet FILE] [--speed]
 
-How votes combine is fitted by five-fold cross-validation over the photos of data/tagging-dev,
+How votes combine is fitted by ten-fold cross-validation over the photos of data/tagging-dev,
 each photo is judged by the fit of the folds it is not in, with the packs that are named (all of
 them by default, and the default pack with the heads alone). One JSON line a result, of one
 dealing of the photos into folds:
@@ -38,11 +38,12 @@ from looking import opened, test_data
 
 from tagfs.model import TagId
 from tagfs.recognise import packs, taxonomy
+from tagfs.recognise.decode import prepare
 from tagfs.recognise.recogniser import recogniser
 from tagfs.recognise.sniff import sniff
 from tagfs.recognise.stacking import Stacking
 
-FOLDS = 5
+FOLDS = 10
 RESAMPLES = 1000
 SHEET = 20
 
@@ -176,6 +177,7 @@ def sheet(judged: Sequence[Judged], path: Path) -> None:
         ),
         key=lambda w: (-w[0], w[1]),
     )
+    prepare()
     width, height, columns = 240, 200, 5
     picture = Image.new("RGB", (width * columns, height * -(-SHEET // columns)), "white")
     draw = ImageDraw.Draw(picture)

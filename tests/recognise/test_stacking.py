@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tagfs.errors import Integrity
 from tagfs.model import TagId
+from tagfs.recognise import taxonomy
 from tagfs.recognise.stacking import (
     GRAIN,
     Calibrated,
@@ -19,6 +20,7 @@ from tagfs.recognise.stacking import (
     Fused,
     Line,
     Stacking,
+    load,
     parse,
     quantised,
 )
@@ -201,3 +203,31 @@ def test_a_calibration_is_read_as_it_is_written() -> None:
 def test_a_calibration_of_another_form_or_with_a_negative_weight_is_refused(text: str) -> None:
     with pytest.raises(Integrity):
         parse(text)
+
+
+def test_the_shipped_calibration_knows_every_set_of_packs_and_gives_the_breed_its_dog() -> None:
+    stacking = load()
+    graph = taxonomy.load()
+    beagle, dog = graph.find("beagle"), graph.find("dog")
+    assert beagle is not None
+    assert dog is not None
+    for packs in ((), ("heads",), ("heads", "objects"), ("heads", "objects", "faces")):
+        votes = {"default": {beagle: 0.9, dog: 0.97}} | {name: {} for name in packs}
+        if "objects" in packs:
+            votes |= {"objects": {dog: 0.7}, "objects:large": {dog: 0.7}}
+        tags = {s.tag: s.confidence for s in stacking.fuse(votes).tags}
+        assert tags[dog] >= tags[beagle] > 0.5
+        assert not stacking.fuse({name: {} for name in votes}).tags
+
+
+def test_the_shipped_heads_and_faces_are_heard() -> None:
+    graph = taxonomy.load()
+    sky, person = graph.find("sky"), graph.find("person")
+    assert sky is not None
+    assert person is not None
+    nothing = {"default": {}, "heads": {}, "objects": {}, "objects:large": {}, "faces": {}}
+    by_pack = load().fuse(nothing | {"heads": {sky: 0.99}, "objects": {person: 0.75}}).by_pack
+    assert {s.tag for s in by_pack["heads"]} == {sky}
+    certain = load().shares(nothing | {"faces": {person: 0.95}, "objects": {person: 0.5}})
+    unsure = load().shares(nothing | {"objects": {person: 0.5}})
+    assert certain[person] > unsure[person]
