@@ -1,6 +1,7 @@
 """How right the tags are, on photos that were not used for fitting.
 
-    python scripts/bench/tagging.py [--packs default,heads] [--seed N] [--concepts] [--sheet FILE] [--speed]
+    python scripts/bench/tagging.py [--packs default,heads] [--seed N] [--concepts]
+                                    [--sheet FILE] [--speed]
 
 How votes combine is fitted by ten-fold cross-validation over the photos of data/tagging-dev,
 each photo is judged by the fit of the folds it is not in, with the packs that are named (all of
