@@ -56,6 +56,8 @@ class Persons:
         self._details = Details(ledger.state, contents)
         self._gate = gate
         self._limits = limits
+        self.doubts: dict[TagId, BitMap] = {}
+        """Of named persons the photos that may show them: what the user may want to decide."""
         self._waiting: dict[int, None] = {}
         self._heard = self._busy = False
         self._wake = trio.Event()
@@ -90,6 +92,8 @@ class Persons:
         while True:
             if not self._waiting and not self._heard:
                 self._save()
+                self._doubt()
+                self._busy = False
                 self._rested.set()
                 self._rested = trio.Event()
                 self._wake = trio.Event()
@@ -107,7 +111,6 @@ class Persons:
                 await trio.sleep(RETRY)
             except Exception:  # a gallery without news of persons is better than none
                 log.exception("persons of %d photos are not told", len(batch))
-            self._busy = False
             await trio.lowlevel.checkpoint()
 
     # -- one batch -----------------------------------------------------------------------------
@@ -182,6 +185,19 @@ class Persons:
             )
         ]
 
+    def _doubt(self) -> None:
+        """Collect the photos of nameless persons, single faces too, who may be named ones."""
+        self.doubts = {}
+        for number in set(self._clustering.numbers()) & self._named:
+            tag = self._ids.id(number)
+            found = BitMap(
+                face // FACES_EACH
+                for other, _ in self._clustering.like(number)
+                for face in self._clustering.faces(other)
+            )
+            if tag is not None and found:
+                self.doubts[tag] = found
+
     # -- what the user says ----------------------------------------------------------------------
 
     def _hear_names(self) -> list[Op]:
@@ -227,7 +243,7 @@ class Persons:
                 self._say(tag, person, seen, here)
             elif said[tag] is Word.NO and person is not None:
                 for one in seen:
-                    if here[one.face] == person:
+                    if here[one.face] == person or here[one.face] not in self._named:
                         ops += self._united([self._clustering.deny(one, person)])
         return ops
 

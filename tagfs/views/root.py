@@ -32,7 +32,7 @@ def views_of(gallery: Gallery, monotonic: Callable[[], float] = time.monotonic) 
         Recent(state, ledger.now_ms, keeps),
         Untagged(state, ledger.now_ms, keeps),
         Favourites(state),
-        Review(state, ledger.now_ms, keeps),
+        Review(state, ledger.now_ms, keeps, lambda: gallery.persons.doubts),
         Search(state, ledger.event),
         Trash(state, ledger.now_ms, keeps),
     ]

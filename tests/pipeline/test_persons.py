@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from PIL import Image
 from tagfs.model import Analysis, Facts, Scored, Seen
 from tagfs.pipeline.persons import PACK
 from tagfs.recognise.cascade import PERSON
-from tagfs.recognise.face import FEATURES, Face, packed
+from tagfs.recognise.face import FEATURES, Face, packed, unpacked, vector
 
 NOBODY = 0
 
@@ -229,3 +230,50 @@ def test_rows_of_persons_are_written_once(tmp_path: Path) -> None:
         assert photo.sights[PACK].stamp == stamp
 
     run(tmp_path, script)
+
+
+def apart(person: int, other: int, share: float, seed: int) -> Face:
+    """Return a face of a person that looks a bit like another one."""
+    one, two = (np.frombuffer(face(p, seed).embedding, "<f2") for p in (person, other))
+    mixed = (1 - share) * one.astype(np.float32) + share * two.astype(np.float32)
+    mixed /= np.linalg.norm(mixed)
+    return replace(face(person, seed), embedding=mixed.astype("<f2").tobytes())
+
+
+class Lookalikes(Faces):
+    """Sees faces of number 9 that are a bit like those of number 1."""
+
+    async def recognise(self, read: Read, size: int, media_type: str) -> Analysis:
+        found = await super().recognise(read, size, media_type)
+        (seen,) = found.more
+        alike = [
+            apart(9, 1, 0.35, i) if np.argmax(vector(one)) == 9 else one
+            for i, one in enumerate(unpacked(seen.features))
+        ]
+        return replace(found, more=(replace(seen, features=packed(alike)),))
+
+
+def test_doubtful_faces_of_a_named_person_are_offered_and_the_users_answer_holds(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        await make(tmp_path)
+        async with opened(tmp_path, recogniser=Lookalikes()) as g:
+            await photos(g, a=(1,), b=(1,), c=(9,), d=(3,))
+            assert g.names("review") == ["unreadable"]
+            g.mv("people/unknown-01", "people/Anna")
+            await settled(g)
+            assert g.names("review") == ["maybe-Anna", "unreadable"]
+            assert g.names("review/maybe-Anna") == ["c.png"]
+            await photos(g, e=(9, 4))
+            assert g.names("review/maybe-Anna") == ["c.png", "e.png"]
+            g.mv("review/maybe-Anna/c.png", "people/Anna/c.png")
+            g.rm("review/maybe-Anna/e.png")
+            assert g.names("review/maybe-Anna") == []
+            g.rmdir("review/maybe-Anna")
+            await settled(g)
+            assert g.names("people/Anna") == ["a.png", "b.png", "c.png"]
+            assert g.names("review") == ["unreadable"]
+            assert {"c.png", "e.png"} <= set(g.names("all"))
+
+    trio.run(main)
