@@ -1,6 +1,6 @@
 """Train our own heads, measure them, write models/heads.npz and models/heads.md.
 
-    python scripts/train/heads.py            # the same weights every time; two minutes
+    python scripts/train/heads.py            # the same weights every time; some minutes
 
 Trained on photos of data/train: marks.txt says what is to be seen in them, marked by eye, and
 the class "sunrise" gives the sunsets. Measured on the photos of data/tagging-dev, which come
