@@ -35,10 +35,19 @@ class People(Tags):
             yield from super().touched(change)
 
     def _all(self) -> Iterator[tuple[int, TagId, str, int]]:
-        return self._state.photos.persons()
+        for slot, tag, name, count in self._state.photos.persons():
+            yield slot, tag, self._label(tag, name), count
+
+    def _label(self, tag: TagId, name: str) -> str:
+        """Return the name, with digits of the id where somebody else's id stands for the name."""
+        return name if self._state.photos.person(name) == tag else f"{name}~{tag[1:9]}"
 
     def _called(self, name: str) -> TagId | None:
-        return self._state.photos.person(name)
+        found = self._state.photos.person(name)
+        if found is None and "~" in name:
+            same = (tag for _, tag, label, _ in self._all() if label == name)
+            return next(same, None)
+        return found
 
     def _is_mine(self, tag: TagId) -> bool:
         return is_person(tag)

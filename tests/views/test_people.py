@@ -11,6 +11,9 @@ import pytest
 import trio
 from test_tree import ByColour, picture, refused, run
 
+from tagfs.model import TagId, Word
+from tagfs.vault.ops import Entity, Field, SetRegister, SetWord
+
 sys.path.insert(0, str(Path(__file__).parent.parent / "pipeline"))
 from gallery_kit import Folder, make, opened
 
@@ -123,6 +126,29 @@ def test_what_is_no_person_is_refused(path: str, number: int, tmp_path: Path) ->
         g.mkdir("tags/best")
         with refused(errno.ENOENT):
             g.names("people/Anna/best")
+
+    run(tmp_path, script)
+
+
+def test_two_persons_of_one_name_are_listed_apart(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        await filled(g)
+        for i, letter in enumerate("ab"):
+            tag = TagId("p" + letter * 32)
+            content = g.tree.at(f"2019/{i}.png".encode()).content
+            assert content is not None
+            g.gallery.ledger.commit(
+                [
+                    SetRegister(Entity.TAG, tag.encode(), Field.TAG_NAME, "unknown-07"),
+                    SetWord(content[0], tag, Word.YES),
+                ]
+            )
+        assert g.names("people") == ["unknown-07", "unknown-07~bbbbbbbb"]
+        assert g.names("people/unknown-07") == ["0.png"]
+        assert g.names("people/unknown-07~bbbbbbbb") == ["1.png"]
+        g.mv("people/unknown-07~bbbbbbbb", "people/Ben")
+        assert g.names("people") == ["Ben", "unknown-07"]
+        assert g.names("people/Ben") == ["1.png"]
 
     run(tmp_path, script)
 
