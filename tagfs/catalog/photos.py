@@ -126,6 +126,11 @@ class Photos:
         kept = record.regs.get(Field.TAG_KEPT, False)
         return bool(kept) or self.postings.count(tag.encode()) > 0
 
+    def is_dropped(self, tag: TagId) -> bool:
+        """Whether the user dropped this tag's name, and has not made it again."""
+        record = self._tables.tags.get(tag)
+        return record is not None and record.regs.get(Field.TAG_KEPT) is False
+
     def canonical(self, tag: TagId) -> TagId:
         """Follow merges to the tag that now stands for this one; in a cycle the later loses."""
         seen = [tag]

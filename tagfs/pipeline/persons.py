@@ -118,7 +118,7 @@ class Persons:
     async def _consider(self, numbers: Sequence[int]) -> None:
         """Add the faces of some photos, hear words, and journal who is in which photo now."""
         ops = self._hear_names()
-        before = set(self._clustering.persons())
+        before = self._shown()
         photos = set[int]()
         for number in numbers:
             photo = self._photo(number)
@@ -130,7 +130,7 @@ class Persons:
                 ops += self._add(number, faces)
             ops += self._hear_words(photo, number, faces)
             photos.add(number)
-        shown = set(self._clustering.persons())
+        shown = self._shown()
         for person in shown - before:
             ops += self._introduce(person)
         for person in shown ^ before:
@@ -138,6 +138,11 @@ class Persons:
         rows = [row for number in sorted(photos) for row in self._row(number, shown)]
         if ops or rows:
             self._ledger.commit([*ops, *rows])
+
+    def _shown(self) -> set[int]:
+        """Return who is worth showing, without the strangers that the user did not want to see."""
+        everybody = self._clustering.persons()
+        return {n for n in everybody if not self._ids.is_dismissed(self._ids.id(n))}
 
     def _add(self, number: int, faces: Sequence[Face]) -> list[Op]:
         self._done.add(number)
@@ -153,7 +158,7 @@ class Persons:
         if tag is None:
             faces = self._clustering.faces(person)
             rows = [self._photo(face // FACES_EACH) for face in faces]
-            said = [tag for photo in rows if photo is not None for tag in self._in_row(photo)]
+            said = [tag for photo in rows if photo is not None for tag in self._told(photo)]
             tag = self._ids.known_before(said)
             if tag is None:
                 photo = self._photo(faces[0] // FACES_EACH)
@@ -226,6 +231,8 @@ class Persons:
                 continue
             if self._ids.is_named(into) and number not in self._named:
                 self._named.add(number)
+                faces = self._clustering.faces(number)
+                self._waiting.update(dict.fromkeys(face // FACES_EACH for face in faces))
                 for stays, goes in self._clustering.name(number):
                     ops += self._ids.united(stays, goes)
         return ops
@@ -241,7 +248,9 @@ class Persons:
             here = {one.face: self._clustering.person_of(one.face) for one in seen}
             if said[tag] is Word.YES and (person is None or person not in here.values()):
                 self._say(tag, person, seen, here)
-            elif said[tag] is Word.NO and person is not None:
+            elif said[tag] is Word.NO and person in self._named:
+                # Of somebody nameless the word alone hides the photo: a stranger that is denied
+                # everywhere would come back as another one.
                 for one in seen:
                     if here[one.face] == person or here[one.face] not in self._named:
                         ops += self._united([self._clustering.deny(one, person)])
@@ -278,6 +287,16 @@ class Persons:
     def _in_row(self, photo: PhotoRecord) -> list[TagId]:
         row = photo.sights.get(PACK)
         return [self._state.photos.canonical(s.tag) for s in row.tags] if row is not None else []
+
+    def _told(self, photo: PhotoRecord) -> list[TagId]:
+        """Return who was seen in a photo, and the nameless of whom the user said that they are not:
+        a stranger who was dismissed is to be known again."""
+        denied = [
+            tag
+            for tag, (word, _) in self._state.photos.latest(photo.words).items()
+            if word is Word.NO and is_person(tag) and not self._ids.is_named(tag)
+        ]
+        return self._in_row(photo) + denied
 
     async def _faces(self, number: int, sight: Sight) -> tuple[Face, ...]:
         """Return the faces of a photo, and keep them for vector(); none for what cannot be read."""

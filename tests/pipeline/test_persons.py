@@ -128,6 +128,28 @@ def test_not_this_person_holds_and_a_photo_moved_to_another_goes_there(tmp_path:
     run(tmp_path, script)
 
 
+def test_a_stranger_whose_folder_was_removed_does_not_come_back(tmp_path: Path) -> None:
+    async def main() -> None:
+        await make(tmp_path)
+        async with opened(tmp_path, recogniser=Faces()) as g:
+            await photos(g, a=(1,), b=(1,), c=(2,), d=(2,))
+            for name in g.names("people/unknown-01"):
+                g.rm(f"people/unknown-01/{name}")
+                await settled(g)
+            g.rmdir("people/unknown-01")
+            await settled(g)
+            left = people(g)
+            assert list(left) == ["unknown-02"]
+            await photos(g, e=(1,), f=(1,))
+            assert people(g) == left
+        shutil.rmtree(tmp_path / "state" / "catalog")
+        async with opened(tmp_path, recogniser=Faces()) as g:
+            await settled(g)
+            assert people(g) == left
+
+    trio.run(main)
+
+
 def test_the_user_names_a_face_that_was_seen_once_and_more_of_it_come(tmp_path: Path) -> None:
     async def script(g: Folder) -> None:
         await photos(g, a=(5,))
