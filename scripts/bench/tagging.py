@@ -1,7 +1,7 @@
 """How right the tags are, on photos that were not used for fitting.
 
     python scripts/bench/tagging.py [--packs default,heads] [--seed N] [--concepts]
-                                    [--sheet FILE] [--speed]
+                                    [--sheet FILE]
 
 How votes combine is fitted by ten-fold cross-validation over the photos of data/tagging-dev,
 each photo is judged by the fit of the folds it is not in, with the packs that are named (all of
@@ -15,22 +15,19 @@ Each has the 90 % interval of a bootstrap over the photos. ``at_90`` and ``at_95
 recalls where one cut for all photos makes the precision .90 and .95.
 
 ``--concepts`` adds a line for each concept, ``--sheet`` makes a contact sheet of the 20 surest
-wrong tags; ``--speed`` measures how many photos a worker looks at in a second.
+wrong tags. How fast it is, scripts/bench/recognition.py measures.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import trio
 from PIL import Image, ImageDraw
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "train"))
@@ -38,10 +35,8 @@ from calibrate import AREA, SETS, Photo, calibrated, folds, photos
 from looking import opened, test_data
 
 from tagfs.model import TagId
-from tagfs.recognise import packs, taxonomy
+from tagfs.recognise import taxonomy
 from tagfs.recognise.decode import prepare
-from tagfs.recognise.recogniser import recogniser
-from tagfs.recognise.sniff import sniff
 from tagfs.recognise.stacking import Stacking
 
 FOLDS = 10
@@ -192,47 +187,12 @@ def sheet(judged: Sequence[Judged], path: Path) -> None:
     picture.save(path)
 
 
-async def throughput() -> None:
-    """Print how fast one worker is, from sealed bytes to tags: small photos and 12 megapixels."""
-    root = test_data() / "data"
-    sets = {
-        "640 pixels": sorted((root / "tagging-dev/photos").glob("coco_*"))[:200],
-        "12 megapixels, HEIC": [root / "formats/sidecar-pairs/iphone_7.heic"] * 10,
-        "12 megapixels, JPEG": [],
-    }
-    async with recogniser(packs.DEFAULT, jobs=1) as found:
-        for name, paths in sets.items():
-            files = [p.read_bytes() for p in paths] or [_large_jpeg(root)] * 20
-            began = time.perf_counter()
-            for data in files:
-                await found.recognise(_reader(data), len(data), sniff(data[:64]))
-            rate = len(files) / (time.perf_counter() - began)
-            line = {"bench": "recognition", "set": name, "photos_per_second": round(rate, 1)}
-            print(json.dumps(line))
-
-
-def _reader(data: bytes):  # type: ignore[no-untyped-def]
-    async def read(offset: int, size: int) -> bytes:
-        return data[offset : offset + size]
-
-    return read
-
-
-def _large_jpeg(root: Path) -> bytes:
-    """Return a real photo scaled up to 4032 x 3024, as a phone would write it."""
-    out = io.BytesIO()
-    with Image.open(sorted((root / "tagging-dev/photos").glob("coco_*"))[0]) as small:
-        small.resize((4032, 3024)).save(out, "JPEG", quality=92)
-    return out.getvalue()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--packs", help="names with commas between")
     parser.add_argument("--seed", type=int, default=0, help="of dealing the photos into folds")
     parser.add_argument("--concepts", action="store_true", help="a line for each concept, too")
     parser.add_argument("--sheet", type=Path, help="where to put the surest errors as a picture")
-    parser.add_argument("--speed", action="store_true", help="measure the speed, too")
     told = parser.parse_args()
     given = photos()
     sets = [told.packs.split(",")] if told.packs else [SETS[-1], SETS[1]]
@@ -256,8 +216,6 @@ def main() -> None:
                 print(json.dumps(concept))
         if told.sheet and installed is sets[0]:
             sheet(judged, told.sheet)
-    if told.speed:
-        trio.run(throughput)
 
 
 if __name__ == "__main__":
