@@ -167,7 +167,8 @@ def test_mount_options_are_read_and_unknown_ones_named() -> None:
         parse("ro,sync_everything")
     for option in HELP:
         name, is_valued, _ = option.partition("=")
-        assert parse(f"{name}=2M" if is_valued else name) != MountOptions(), option
+        value = "2" if name in ("jobs", "nice") else "2M"
+        assert parse(f"{name}={value}" if is_valued else name) != MountOptions(), option
 
 
 def test_fuse_gets_the_names_that_mount_lists() -> None:
@@ -196,3 +197,14 @@ def test_the_log_has_the_place_of_an_error_and_not_its_words() -> None:
         assert "secret-name" not in text
         assert "FileNotFoundError (errno 2)" in text
         assert "test_mount_parts.py" in text
+
+
+@pytest.mark.parametrize("text", ["jobs=0", "jobs=65", "jobs=two", "jobs=", "nice=20", "nice=-1"])
+def test_a_number_that_makes_no_sense_is_refused_with_what_does(text: str) -> None:
+    with pytest.raises(Usage, match=r"no number from \d+ to \d+"):
+        parse(text)
+
+
+def test_how_much_recognition_takes_is_an_option() -> None:
+    chosen = parse("jobs=3,nice=0,battery")
+    assert (chosen.jobs, chosen.nice, chosen.battery) == (3, 0, True)
