@@ -52,7 +52,7 @@ def names(analysis: Analysis) -> set[str]:
     [
         ("in_Labrador_retriever.jpg", "dog"),
         ("in_jeep.jpg", "car"),
-        ("in_banana.jpg", "fruit"),
+        ("in_pomegranate.jpg", "fruit"),
         ("in_trailer_truck.jpg", "vehicle"),
     ],
 )
