@@ -95,7 +95,11 @@ def _from_url(pack: Pack, weights: Download, say: Say) -> None:
     """Download the weights beside their place, go on with what is there, check, put in place."""
     part = models_dir() / f"{pack.id}.part"
     say(f"Fetching {weights.url}")
-    download(weights.url, part, weights.size)
+    try:
+        download(weights.url, part, weights.size)
+    finally:
+        if part.exists() and not part.stat().st_size:
+            part.unlink()  # nothing to go on with
     try:
         _place(model_path(pack), _checked(pack, weights, part.read_bytes()))
     finally:

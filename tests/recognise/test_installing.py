@@ -135,9 +135,20 @@ def test_weights_are_fetched_by_their_hash(
     with pytest.raises(Unreachable):
         install("small")
     assert not packs.is_installed(pack)
+    assert (models / "small-1.part").stat().st_size == 200
     fetched(WEIGHTS)
     assert install("small").read_bytes() == WEIGHTS
     assert [path.name for path in models.iterdir()] == ["small-1.tflite"]
+
+
+def test_of_a_server_that_does_not_answer_nothing_is_left(
+    fetched: Fetched, monkeypatch: pytest.MonkeyPatch, models: Path
+) -> None:
+    use(monkeypatch, url_pack(model_sha256=hashlib.sha256(WEIGHTS).hexdigest()))
+    fetched(WEIGHTS, 0)
+    with pytest.raises(Unreachable):
+        install("small")
+    assert not list(models.iterdir())
 
 
 def test_other_bytes_are_thrown_away_so_that_the_next_attempt_begins_anew(
