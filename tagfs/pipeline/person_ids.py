@@ -67,11 +67,9 @@ class PersonIds:
         name = self._photos.tag_name(tag)
         return name != tag and _NAMELESS.fullmatch(name) is None
 
-    def is_dismissed(self, tag: TagId | None) -> bool:
+    def is_dismissed(self, tag: TagId) -> bool:
         """Whether the user removed the folder of somebody nameless: a stranger."""
-        if tag is None or self.is_named(tag):
-            return False
-        return self._photos.is_dropped(tag)
+        return self._photos.is_dropped(tag) and not self.is_named(tag)
 
     def known_before(self, tags: Iterable[TagId]) -> TagId | None:
         """Return whom most of these rows and words named, if no number stands for them yet."""

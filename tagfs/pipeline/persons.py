@@ -68,6 +68,7 @@ class Persons:
         for change in changes:
             if isinstance(change, PhotoChanged) and any(map(is_person, change.tags)):
                 self.look_at(change.photo)
+                self._heard = True  # an undone merge
         if by_user:
             self._heard = True
             self._wake.set()
@@ -87,38 +88,42 @@ class Persons:
     async def run(self) -> None:
         """Consider photos until cancelled."""
         self._load()
-        for number in self._state.photos.postings.bitmap(ALL) - self._done:
-            self._waiting.setdefault(number)
         while True:
             if not self._waiting and not self._heard:
                 self._save()
-                self._doubt()
+                await self._doubt()
+                if self._waiting or self._heard:
+                    continue
                 self._busy = False
                 self._rested.set()
                 self._rested = trio.Event()
                 self._wake = trio.Event()
                 await self._wake.wait()
-            self._heard = False
             batch = list(islice(self._waiting, BATCH))
+            # Everybody is looked at for this: not between the batches of a long import.
+            names = self._heard and len(batch) < BATCH
+            self._heard &= not names
             for number in batch:  # first: one that changes meanwhile is to be considered again
                 del self._waiting[number]
             self._busy = True
             try:
-                await self._consider(batch)
+                await self._consider(batch, names)
             except FileError as error:
                 log.warning("persons wait: %s", error)
-                self._waiting.update(dict.fromkeys(batch))
                 await trio.sleep(RETRY)
+                self._load()  # what was not journalled is not so
+                self._waiting.update(dict.fromkeys(batch))
+                self._heard = True
             except Exception:  # a gallery without news of persons is better than none
                 log.exception("persons of %d photos are not told", len(batch))
             await trio.lowlevel.checkpoint()
 
     # -- one batch -----------------------------------------------------------------------------
 
-    async def _consider(self, numbers: Sequence[int]) -> None:
+    async def _consider(self, numbers: Sequence[int], names: bool) -> None:
         """Add the faces of some photos, hear words, and journal who is in which photo now."""
-        ops = self._hear_names()
-        before = self._shown()
+        ops = self._hear_names() if names else []
+        before = set(self._clustering.persons())
         photos = set[int]()
         for number in numbers:
             photo = self._photo(number)
@@ -130,7 +135,7 @@ class Persons:
                 ops += self._add(number, faces)
             ops += self._hear_words(photo, number, faces)
             photos.add(number)
-        shown = self._shown()
+        shown = set(self._clustering.persons())
         for person in shown - before:
             ops += self._introduce(person)
         for person in shown ^ before:
@@ -138,11 +143,6 @@ class Persons:
         rows = [row for number in sorted(photos) for row in self._row(number, shown)]
         if ops or rows:
             self._ledger.commit([*ops, *rows])
-
-    def _shown(self) -> set[int]:
-        """Return who is worth showing, without the strangers that the user did not want to see."""
-        everybody = self._clustering.persons()
-        return {n for n in everybody if not self._ids.is_dismissed(self._ids.id(n))}
 
     def _add(self, number: int, faces: Sequence[Face]) -> list[Op]:
         self._done.add(number)
@@ -174,7 +174,8 @@ class Persons:
         if photo is None or newest is None:
             return []
         persons = {self._clustering.person_of(face) for face in self._numbers(number)} & shown
-        tags = sorted(filter(None, (self._ids.id(n) for n in persons if n is not None)))
+        known = (self._ids.id(n) for n in persons if n is not None)
+        tags = sorted(t for t in known if t is not None and not self._ids.is_dismissed(t))
         if set(tags) == set(self._in_row(photo)):
             return []
         return [
@@ -190,10 +191,11 @@ class Persons:
             )
         ]
 
-    def _doubt(self) -> None:
+    async def _doubt(self) -> None:
         """Collect the photos of nameless persons, single faces too, who may be named ones."""
-        self.doubts = {}
-        for number in set(self._clustering.numbers()) & self._named:
+        doubts = {}
+        for number in sorted(set(self._clustering.numbers()) & self._named):
+            await trio.lowlevel.checkpoint()
             tag = self._ids.id(number)
             found = BitMap(
                 face // FACES_EACH
@@ -201,7 +203,8 @@ class Persons:
                 for face in self._clustering.faces(other)
             )
             if tag is not None and found:
-                self.doubts[tag] = found
+                doubts[tag] = found
+        self.doubts = doubts
 
     # -- what the user says ----------------------------------------------------------------------
 
@@ -351,6 +354,9 @@ class Persons:
         self._ids = PersonIds(self._state.photos, known, into, last)
         self._named = {n for n, tag in self._ids.raw().items() if self._ids.is_named(tag)}
         self._saved = raw
+        self._heard = True
+        for number in self._state.photos.postings.bitmap(ALL) - self._done:
+            self._waiting.setdefault(number)
 
     def _save(self) -> None:
         ids = self._ids

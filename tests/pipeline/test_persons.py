@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import trio
 from colours import Read
 from gallery_kit import Folder, make, opened
 from PIL import Image
 
+from tagfs.errors import FileError
 from tagfs.model import Analysis, Facts, Scored, Seen
+from tagfs.pipeline import persons
 from tagfs.pipeline.persons import PACK
 from tagfs.recognise.cascade import PERSON
 from tagfs.recognise.face import FEATURES, Face, packed, unpacked, vector
-
-NOBODY = 0
+from tagfs.vault.ops import Op, RecordAnalysis
 
 
 def group(seed: int, *people: int) -> bytes:
@@ -299,3 +302,28 @@ def test_doubtful_faces_of_a_named_person_are_offered_and_the_users_answer_holds
             assert {"c.png", "e.png"} <= set(g.names("all"))
 
     trio.run(main)
+
+
+def test_what_the_disk_had_no_room_for_is_told_when_there_is_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(persons, "RETRY", 0.01)
+
+    async def script(g: Folder) -> None:
+        await photos(g, a=(1,), x=(4,))
+        commit, refused = g.gallery.persons._ledger.commit, list[int]()
+
+        def full(ops: Iterable[Op], *rest: object, **more: object) -> object:
+            ops = list(ops)
+            if any(isinstance(op, RecordAnalysis) and op.pack == PACK for op in ops):
+                refused.append(1)
+                if len(refused) < 4:
+                    raise FileError(errno.ENOSPC)
+            return commit(ops, *rest, **more)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(g.gallery.persons._ledger, "commit", full)
+        await photos(g, b=(1,))
+        assert len(refused) == 4
+        assert people(g) == {"unknown-01": ["a.png", "b.png"]}
+
+    run(tmp_path, script)
