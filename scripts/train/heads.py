@@ -41,7 +41,7 @@ SHOWS = {
     "sand": ("sand",),
     "sunset": ("sunset",),
 }
-"""The concepts that a head votes for; how far they are to be believed the fusion is fitted to."""
+"""The concepts that a head votes for; how far they are to be believed calibrate.py finds out."""
 TRUE = {
     "building": {"building", "house"},
     "road": {"road", "pavement"},

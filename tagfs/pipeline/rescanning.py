@@ -235,7 +235,11 @@ class Rescan:
             scores = {name: await self._scores(sight) for name, (_, sight) in sights.items()}
             if self._can_look and scorer.lacks(scores):
                 return None
-            given |= scorer.tags(scores)
+            told = scorer.tags(scores)
+            # A pack that has votes and gives nothing now has no tags any more; rows without votes
+            # are not of networks (persons.py).
+            voted = (name for name, (_, sight) in sights.items() if sight.details is not None)
+            given |= {name: told.get(name, ()) for name in voted}
         other = {
             name
             for name, (_, sight) in sights.items()

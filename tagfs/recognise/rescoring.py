@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from tagfs.model import Scored
-from tagfs.recognise import packs, stacking, taxonomy
-from tagfs.recognise.packs import DEFAULT, Pack, is_open
+from tagfs.recognise import face_pack, packs, stacking, taxonomy
+from tagfs.recognise.packs import DEFAULT, Gate, Pack, is_open
 from tagfs.recognise.scoring import by_form
 from tagfs.recognise.stacking import Stacking
 from tagfs.recognise.taxonomy import ConceptGraph
@@ -33,8 +33,13 @@ class Rescorer:
     """Decides anew by the votes that the networks gave."""
 
     def __init__(
-        self, pack: Pack, graph: ConceptGraph, decides: Stacking, others: Sequence[Pack] = ()
+        self,
+        pack: Pack,
+        graph: ConceptGraph,
+        decides: Stacking,
+        others: Mapping[str, Sequence[Gate]],
     ) -> None:
+        """``others`` are the gates of the packs that are installed beside the default one."""
         self.pack = pack.id
         self._graph = graph
         self._decides = decides
@@ -59,12 +64,15 @@ class Rescorer:
     def lacks(self, scores: Mapping[str, Iterable[Scored]]) -> bool:
         """Whether a pack that is installed would look at the photo and has not."""
         votes = {name: {s.tag: s.confidence for s in kept} for name, kept in scores.items()}
-        return any(is_open(pack.gates, votes) for pack in self._others if pack.name not in votes)
+        return any(is_open(self._others[name], votes) for name in self._others.keys() - votes)
 
 
 def todays() -> Rescorer:
     """Return the rescorer of the packs as this tagfs ships them; it needs no weights."""
-    others = [pack for name in packs.names()[1:] if packs.is_there(pack := packs.load(name))]
+    known = map(packs.load, packs.names()[1:])
+    others: dict[str, Sequence[Gate]] = {p.name: p.gates for p in known if packs.is_there(p)}
+    if all(path.exists() for path in face_pack.model_paths(face_pack.load())):
+        others[face_pack.NAME] = ()
     return Rescorer(packs.load(), taxonomy.load(), stacking.load(), others)
 
 

@@ -19,6 +19,7 @@ from tagfs.model import Analysis, Facts, Located, Place, Scored, TagId
 from tagfs.pipeline import rescanning
 from tagfs.pipeline.opening import open_gallery
 from tagfs.pipeline.rescanning import Job
+from tagfs.vault.ops import RecordAnalysis
 from tagfs.views.tree import Tree
 from tagfs.views.wording import Said, say
 
@@ -111,6 +112,31 @@ def test_new_thresholds_change_tags_without_any_original(tmp_path: Path) -> None
         assert "dog" not in g.names("tags")
         assert (await rescan(g)).changed == 0
         assert "Rescan: 0 of 8 photos" in str(g.gallery.ledger.events()[-1]["text"])
+
+    run(tmp_path, script)
+
+
+class Nothing(Horses):
+    """Today's rules give no tag at all."""
+
+    def tags(self, scores: Mapping[str, Iterable[Scored]]) -> Mapping[str, tuple[Scored, ...]]:
+        return {}
+
+
+def test_what_passes_no_more_is_gone_and_persons_who_have_no_votes_stay(tmp_path: Path) -> None:
+    async def script(g: Folder, eyes: Counting) -> None:
+        photo = g.gallery.state.photos.get(g.tree.at(b"dog0.png").content[0])  # type: ignore[index]
+        assert photo is not None
+        assert photo.sight is not None
+        person = (Scored(TagId("p" + "0" * 32), 0.9),)
+        kind = photo.sight.media_type
+        g.gallery.ledger.commit(
+            [RecordAnalysis(photo.id, "people-1", kind, person, Facts(), None, None, None)]
+        )
+        g.gallery.rescan.scorer = Nothing
+        assert (await rescan(g)).changed == 8
+        assert g.names("tags") == []
+        assert len(g.names("people")) == 1
 
     run(tmp_path, script)
 

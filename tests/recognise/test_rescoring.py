@@ -49,13 +49,15 @@ def test_a_concept_that_the_graph_has_no_longer_is_left_out() -> None:
 
 def test_a_pack_lacks_a_look_where_its_gate_is_open_and_it_has_not_looked() -> None:
     birds, objects = packs.load("birds"), packs.load("objects")
-    rescorer = Rescorer(PACK, GRAPH, stacking.load(), [birds, objects])
+    rescorer = Rescorer(
+        PACK, GRAPH, stacking.load(), {"birds": birds.gates, "objects": objects.gates}
+    )
     bird = [Scored(birds.gates[0].tag, 0.9)]
     assert rescorer.lacks({"default": []})  # objects has no gate
     assert not rescorer.lacks({"default": [], "objects": []})
     assert rescorer.lacks({"default": bird, "objects": []})
     assert not rescorer.lacks({"default": bird, "objects": [], "birds": []})
-    assert not todays().lacks({name: [] for name in packs.names()})
+    assert not todays().lacks({name: [] for name in (*packs.names(), "faces")})
 
 
 def test_decoders_are_named_with_their_versions() -> None:
