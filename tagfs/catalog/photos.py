@@ -58,6 +58,11 @@ class Photos:
         """Return the record of a content."""
         return self._tables.photos.get(photo)
 
+    def is_media(self, file: FileRecord) -> bool:
+        """Whether what a file holds is known to be a photo or video."""
+        photo = None if file.content is None else self.get(file.content[0])
+        return photo is not None and photo.media
+
     def content(self, ident: ContentId) -> Content | None:
         """Return the record of where a content lies."""
         photo = self.get(ident)

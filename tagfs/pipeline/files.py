@@ -236,7 +236,7 @@ class Files:
         if file.regs.get(Field.WRITTEN_OVER) == old:
             return ops  # as was said when the draft of it was saved
         photo = self._state.photos.get(old)
-        if why.emptied and not why.again and self._is_compared(file):
+        if why.emptied and not why.again and self._state.photos.is_media(file):
             origin = inheriting.origin(self._state, file)
             if photo is not None and origin != old:  # nobody will compare this one
                 ops += inheriting.words(self._state, photo, content.id)
@@ -247,14 +247,6 @@ class Files:
             ops += inheriting.view_name(self._state, file, photo, content.id, seen_as)
         return ops
 
-    def _is_compared(self, file: FileRecord) -> bool:
-        """Whether what is written over a file has to prove the same picture to keep its words.
-
-        A document keeps them: there is nothing that could be compared.
-        """
-        photo = None if file.content is None else self._state.photos.get(file.content[0])
-        return photo is not None and photo.media
-
     def settle_empty(self, file: FileRecord, mtime_ns: int, why: Writing) -> None:
         """A file is empty from now on."""
         if file.id in self._arrivals:
@@ -263,9 +255,9 @@ class Files:
         if file.content is not None:
             ops = [_set(file.id, Field.CONTENT, None), *ops]
             origin = inheriting.origin(self._state, file)
-            if self._is_compared(file):
+            if self._state.photos.is_media(file):
                 ops.append(_set(file.id, Field.WRITTEN_OVER, origin))
-            if not self._is_compared(file) or origin != file.content[0]:
+            if not self._state.photos.is_media(file) or origin != file.content[0]:
                 ops += inheriting.words_back(self._state, file)
             if not why.again:
                 ops += self._keep_old(file)
@@ -308,7 +300,7 @@ class Files:
             self._contents.drop_draft(older)
         arrival = self._arrivals.get(file.id)
         ops = [] if arrival is None else arrival.operations(None)
-        if why.emptied and not why.again and self._is_compared(file):
+        if why.emptied and not why.again and self._state.photos.is_media(file):
             ops.append(_set(file.id, Field.WRITTEN_OVER, inheriting.origin(self._state, file)))
         ops.append(_set(file.id, Field.MTIME, mtime_ns))
         self._ledger.commit(ops, by_user=True, act=why.act)

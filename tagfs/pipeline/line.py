@@ -14,7 +14,7 @@ from pathlib import Path
 
 import trio
 
-from tagfs.pipeline.state_dir import remove_file, write_file
+from tagfs.pipeline.pausing import Pausable
 from tagfs.vault.layout import MAX_STORED
 
 OBJECTS = 128
@@ -31,17 +31,16 @@ IDLE = 2.0
 """Seconds without anything under way after which it is taken anew."""
 
 
-class Line:
+class Line(Pausable):
     """What all uploads of one gallery share. For trio's thread. Times are trio's, in seconds."""
 
     def __init__(self, flag: Path, objects: int = OBJECTS, most: int = BYTES) -> None:
         """``flag`` is the file whose presence says, over restarts too, that uploading rests."""
-        self._flag = flag
+        super().__init__(flag)
         self._objects = objects
         self._most = most
         self._turn = trio.Lock()  # first come, first served: small objects do not overtake for ever
         self._left = trio.Event()
-        self._awake = trio.Event()
         self._under_way: list[int] = []
         self._free_at = 0.0  # when what was let through fits into the limit
         self._changed = -QUIET  # when somebody last changed a file
@@ -50,31 +49,6 @@ class Line:
         self._came: deque[tuple[float, int]] = deque()
         self.limit = 0
         """Bytes in a second that uploads may take on average; 0 for as many as there are."""
-        if not flag.exists():
-            self._awake.set()
-
-    # -- resting -------------------------------------------------------------------------------
-
-    @property
-    def paused(self) -> bool:
-        """Whether uploading rests until somebody says otherwise."""
-        return not self._awake.is_set()
-
-    async def pause(self) -> None:
-        """Let nothing more through, also after a restart."""
-        if not self.paused:
-            self._awake = trio.Event()
-        await trio.to_thread.run_sync(write_file, self._flag, b"")
-
-    async def resume(self) -> None:
-        """End what pause() began."""
-        await trio.to_thread.run_sync(remove_file, self._flag)
-        self._awake.set()
-
-    async def until_awake(self) -> None:
-        """Return when uploading does not rest."""
-        while self.paused:
-            await self._awake.wait()
 
     # -- giving way ----------------------------------------------------------------------------
 

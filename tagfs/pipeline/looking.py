@@ -172,15 +172,14 @@ class Looker:
 
     async def _work(self, receive: trio.MemoryReceiveChannel[ContentId]) -> None:
         async for ident in receive:
-            analysis = None
-            photo = self._state.photos.get(ident)
-            wanted = photo is not None and (photo.listed or ident in self._again)
-            if wanted and photo is not None and photo.content is not None:
-                analysis = await self._look(photo, photo.content)
+            photo, analysis = self._state.photos.get(ident), None
+            if photo is not None and (photo.listed or ident in self._again):
+                analysis = await self._look(photo)
             self._done.append((ident, analysis))
 
-    async def _look(self, photo: PhotoRecord, content: Content) -> Analysis | None:
-        if self._recogniser is None:
+    async def _look(self, photo: PhotoRecord) -> Analysis | None:
+        content = photo.content
+        if self._recogniser is None or content is None:
             return None
         if self._recogniser.pack in photo.sights and photo.id not in self._again:
             return None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import trio
 
-from tagfs.pipeline.state_dir import remove_file, write_file
+from tagfs.pipeline.pausing import Pausable
 
 SUPPLIES = Path("/sys/class/power_supply")
 """Where Linux tells what feeds the machine (Documentation/ABI/testing/sysfs-class-power)."""
@@ -14,23 +14,15 @@ GLANCE = 30.0
 """Seconds after which the battery is looked at again."""
 
 
-class Rest:
+class Rest(Pausable):
     """Whether photos are looked at now. For trio's thread."""
 
     def __init__(self, flag: Path, supplies: Path = SUPPLIES) -> None:
-        """``flag`` is the file whose presence says, over restarts too, that recognition rests."""
-        self._flag = flag
+        """``flag`` says that it rests, as Pausable has it; ``supplies`` is where batteries tell."""
+        super().__init__(flag)
         self._supplies = supplies
-        self._awake = trio.Event()
         self.heeds_battery = True
         """Whether a machine that runs on its battery is spared."""
-        if not flag.exists():
-            self._awake.set()
-
-    @property
-    def paused(self) -> bool:
-        """Whether recognition rests until somebody says otherwise."""
-        return not self._awake.is_set()
 
     def why(self) -> str | None:
         """Return why recognition rests, None when it does not."""
@@ -40,21 +32,10 @@ class Rest:
             return "rests while this machine runs on its battery"
         return None
 
-    async def pause(self) -> None:
-        """Have nothing more looked at, also after a restart."""
-        if not self.paused:
-            self._awake = trio.Event()
-        await trio.to_thread.run_sync(write_file, self._flag, b"")
-
-    async def resume(self) -> None:
-        """End what pause() began."""
-        await trio.to_thread.run_sync(remove_file, self._flag)
-        self._awake.set()
-
     async def wait_over(self) -> None:
         """Return when photos may be looked at."""
         while self.paused or (self.heeds_battery and on_battery(self._supplies)):
-            await self._awake.wait()
+            await self.until_awake()
             if self.heeds_battery and on_battery(self._supplies):
                 await trio.sleep(GLANCE)
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from tagfs.catalog.records import FileRecord
 from tagfs.catalog.standing import below, days_of, exactly
-from tagfs.catalog.state import Change, PhotoChanged, State
-from tagfs.errors import FileError, no_entry, not_permitted
+from tagfs.catalog.state import Change, PhotoChanged
+from tagfs.errors import not_permitted
 from tagfs.model import FileId
 from tagfs.vault.ops import Field, Op
 from tagfs.views import acts
-from tagfs.views.fixed import Fixed
 from tagfs.views.gathering import Gathering
-from tagfs.views.nodes import FileNode, Line, Node, Spot
-
-PART_COOKIES = 1 << 41
-"""Cookies of months and days follow those of photos; each is its number in the calendar."""
+from tagfs.views.nodes import Line, Node, Spot
+from tagfs.views.parted import PART_COOKIES, Parted
 
 
-class Dates(Fixed):
+class Dates(Parted):
     """Years, months, days. A photo of which only the year is known stands in the year.
 
     Every day up to tomorrow can be looked up, so that a scan of 1987 can be put where no photo
@@ -29,11 +25,6 @@ class Dates(Fixed):
     """
 
     name = "dates"
-
-    def __init__(self, state: State, now_ms: Callable[[], int], keeps: acts.Keeps) -> None:
-        self._state = state
-        self._now_ms = now_ms
-        self._keeps = keeps
 
     def lines(self, path: tuple[str, ...], start: int) -> Iterator[Line]:
         """Yield the photos of no more precise date, then the next smaller parts."""
@@ -71,21 +62,6 @@ class Dates(Fixed):
     def shift(self, path: tuple[str, ...], new_path: tuple[str, ...], file: FileRecord) -> list[Op]:
         """Say that the photo was taken at another time."""
         return self.add(new_path, file)
-
-    def remove(self, path: tuple[str, ...], file: FileRecord) -> list[Op]:
-        """Delete the photo."""
-        return acts.delete_everywhere(self._state, file, self._now_ms(), self._keeps)
-
-    def remove_dir(self, path: tuple[str, ...], name: bytes) -> list[Op]:
-        """Let a recursive deletion finish: what has no photos is not listed anyway."""
-        node = self.look_up(path, name)
-        if isinstance(node, FileNode):
-            raise FileError(errno.ENOTDIR)
-        if not isinstance(node, Spot):
-            raise no_entry()
-        if self.is_listed(node) or not self._photos(node.path).is_empty():
-            raise FileError(errno.ENOTEMPTY)
-        return []
 
     def touched(self, change: Change) -> Iterator[tuple[Spot, bytes | None]]:
         """The photo's names where it stood and stands, and the parts of the calendar above."""

@@ -180,15 +180,13 @@ class Overwriting:
         over = inheriting.origin(self._state, old)
         ops: list[Op] = [] if over is None else [_written_over(ident, over)]
         compared = old.content is not None and over == old.content[0]
-        texts = content is not None and not (self._is_media(old) or self._is_media(new))
+        media = self._state.photos.is_media(old) or (
+            isinstance(new, FileRecord) and self._state.photos.is_media(new)
+        )
+        texts = content is not None and not media
         if texts or not compared:
             ops += inheriting.words_along(self._state, old, content[0] if content else ident)
         return ops
-
-    def _is_media(self, file: FileRecord | FileId) -> bool:
-        content = file.content if isinstance(file, FileRecord) else None
-        photo = None if content is None else self._state.photos.get(content[0])
-        return photo is not None and photo.media
 
 
 def _written_over(file: FileId, content: ContentId) -> Op:

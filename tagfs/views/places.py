@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import errno
 import unicodedata
 from collections.abc import Callable, Iterator
 
 from pyroaring import BitMap
 
-from tagfs.catalog.records import FileRecord
 from tagfs.catalog.standing import inside, joined, just_in, path_of, split
 from tagfs.catalog.state import Change, PhotoChanged, State
-from tagfs.errors import FileError, no_entry
 from tagfs.model import Located
 from tagfs.recognise.gazetteer import country_name
-from tagfs.vault.ops import Op
 from tagfs.views import acts
-from tagfs.views.fixed import Fixed
 from tagfs.views.gathering import Gathering
-from tagfs.views.nodes import FileNode, Line, Node, Spot, escape, unescape
+from tagfs.views.nodes import Line, Node, Spot, escape, unescape
+from tagfs.views.parted import PART_COOKIES, Parted
 
-PART_COOKIES = 1 << 41
-"""Cookies of the places within a place follow those of photos; each is its slot."""
 _ANY = "\x1f"
 """Before the name of a town that was looked up right below its country; in no name of a place."""
 
 
-class Places(Fixed):
+class Places(Parted):
     """Countries, regions, towns. A photo of which only the country is known stands in it.
 
     A town can also be looked up below its country, ``places/Italy/Rome``, without its region; all
@@ -36,10 +30,8 @@ class Places(Fixed):
     name = "places"
 
     def __init__(self, state: State, now_ms: Callable[[], int], keeps: acts.Keeps) -> None:
-        self._state = state
+        super().__init__(state, now_ms, keeps)
         self._lists = state.photos.lists
-        self._now_ms = now_ms
-        self._keeps = keeps
 
     def lines(self, path: tuple[str, ...], start: int) -> Iterator[Line]:
         """Yield the photos of which no more is known, then the places within this one."""
@@ -67,21 +59,6 @@ class Places(Fixed):
         """Whether there is a photo in a place."""
         path = spot.path
         return not path or self._state.photos.postings.count(inside(joined(path))) > 0
-
-    def remove(self, path: tuple[str, ...], file: FileRecord) -> list[Op]:
-        """Delete the photo."""
-        return acts.delete_everywhere(self._state, file, self._now_ms(), self._keeps)
-
-    def remove_dir(self, path: tuple[str, ...], name: bytes) -> list[Op]:
-        """Let a recursive deletion finish: what has no photos is not listed anyway."""
-        node = self.look_up(path, name)
-        if isinstance(node, FileNode):
-            raise FileError(errno.ENOTDIR)
-        if not isinstance(node, Spot):
-            raise no_entry()
-        if self.is_listed(node) or not self._photos(node.path).is_empty():
-            raise FileError(errno.ENOTEMPTY)
-        return []
 
     def touched(self, change: Change) -> Iterator[tuple[Spot, bytes | None]]:
         """The photo's names where it stood and stands, and the places above."""
