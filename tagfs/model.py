@@ -111,7 +111,8 @@ class Content:
 
 
 class Word(enum.IntEnum):
-    """What the user said about a tag on a photo. Never written by a recogniser."""
+    """What the user said about a tag on a photo, also by another program that wrote it into the
+    file. Never written by a recogniser."""
 
     UNSET = 0
     YES = 1
@@ -137,6 +138,14 @@ class Located:
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """A face that another program marked in a file, and whose it is."""
+
+    name: str
+    box: tuple[float, float, float, float]  # left, top, right, bottom, as shares of the sides
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What a file says and shows of its picture. ``None`` where it says nothing believable."""
 
@@ -149,6 +158,7 @@ class Facts:
     place: Place | None = None
     phash: int | None = None  # perceptual hash of 64 bits; None for a picture without shapes
     located: Located | None = None  # where ``place`` is
+    regions: tuple[Region, ...] = ()  # of the upright picture
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from tagfs.model import (
     Located,
     ObjectName,
     Place,
+    Region,
     Scored,
     TagId,
     UnitId,
@@ -74,6 +75,10 @@ def units() -> list[tuple[str, Unit]]:
         Place(41.9, 12.5, 21.0),
         0x00C0FFEE12345678,
         Located("IT", "Lazio", "Rome"),
+        regions=(
+            Region("Anna", (0.0, 1 / 65535, 0.5 + 0.5 / 65535, 1.0)),
+            Region("Ärpád O'Neil", (0.2, 0.4, 0.6, 0.8)),
+        ),
     )
     hlc = NOW_MS << 16
     every = Unit(
@@ -171,6 +176,14 @@ def units_file() -> dict[str, Any]:
         ("a region of two lines", with_ops(looked({9: ["IT", "La\nzio", None]}))),
         ("a town of 129 bytes", with_ops(looked({9: ["IT", "Lazio", "x" * 129]}))),
         ("a place of two values", with_ops(looked({9: ["IT", "Lazio"]}))),
+        ("a marked face without a name", with_ops(looked({11: [["", 0, 0, 1, 1]]}))),
+        ("a marked face of two lines", with_ops(looked({11: [["An\nna", 0, 0, 1, 1]]}))),
+        ("a name of 256 bytes at a face", with_ops(looked({11: [["x" * 256, 0, 0, 1, 1]]}))),
+        ("a marked face without width", with_ops(looked({11: [["Anna", 7, 0, 7, 1]]}))),
+        ("a marked face upside down", with_ops(looked({11: [["Anna", 0, 2, 1, 1]]}))),
+        ("a marked face beyond the side", with_ops(looked({11: [["Anna", 0, 0, 65536, 1]]}))),
+        ("a marked face of three sides", with_ops(looked({11: [["Anna", 0, 0, 1]]}))),
+        ("65 marked faces", with_ops(looked({11: [["Anna", 0, 0, 1, 1]] * 65}))),
         ("a word that is none", with_ops([2, bytes(32), "n1", 3])),
         ("nested too deep", b"\x81" * 500 + b"\0"),
         ("an endless array", b"\x83\x50" + bytes(16) + b"\x01\x9f\xff"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 
 import trio
 
@@ -25,6 +26,7 @@ from tagfs.pipeline.ledger import Ledger
 from tagfs.pipeline.line import Line
 from tagfs.pipeline.local import LocalContents
 from tagfs.pipeline.looking import Looker, Looks
+from tagfs.pipeline.named_in_files import named_in_file
 from tagfs.pipeline.names import looks_temporary
 from tagfs.pipeline.notes import DraftSaved
 from tagfs.pipeline.open_file import Writing
@@ -124,6 +126,7 @@ class Gallery:
         faces = face_pack.load()
         self.persons = Persons(ledger, contents, faces.gate, faces.limits)
         self.looker.recorded = self.persons.look_at
+        self.looker.said = partial(named_in_file, ledger.state, ledger.name_person)
         ledger.on_changes(self.persons.changed)
         draws = recogniser if isinstance(recogniser, Draws) else None
         self.thumbnails = Thumbnails(ledger.state, contents, draws)

@@ -13,7 +13,7 @@ import trio
 from tagfs.catalog.records import PhotoRecord
 from tagfs.catalog.state import State
 from tagfs.errors import FileError, Integrity, RemoteError
-from tagfs.model import FACES, Analysis, Content, ContentId, Seen, pack_name
+from tagfs.model import FACES, Analysis, Content, ContentId, Facts, Seen, pack_name
 from tagfs.pipeline.resting import Rest
 from tagfs.recognise.packs import PackMissing
 from tagfs.vault.ops import Entity, Field, Op, RecordAnalysis, RecordContent, SetRegister
@@ -89,6 +89,8 @@ class Looker:
         self.rest = rest
         self.recorded: Callable[[ContentId], None] = lambda ident: None
         """Told of each photo when what was seen of it is journalled."""
+        self.said: Callable[[ContentId, Facts], list[Op]] = lambda ident, facts: []
+        """Asked what the user said in the metadata of a photo."""
         self.settle = SETTLE
         self.batch_wait = BATCH_WAIT
         self._due: list[_Due] = []
@@ -277,6 +279,7 @@ class Looker:
                         each.analysis.unreadable,
                     )
                 )
+            ops += self.said(each.photo, each.analysis.facts)
         return ops
 
     def _name(self, ident: ContentId) -> list[Op]:

@@ -13,6 +13,11 @@ from tagfs.vault.ops import Entity, Field, Op, SetRegister
 _NAMELESS = re.compile(r"unknown-(\d{2,9})")
 
 
+def is_nameless(name: str) -> bool:
+    """Whether a name is one of those that tagfs itself gives."""
+    return _NAMELESS.fullmatch(name) is not None
+
+
 class PersonIds:
     """Numbers of persons, which are this device's, and their ids, which are the vault's."""
 
@@ -65,7 +70,7 @@ class PersonIds:
     def is_named(self, tag: TagId) -> bool:
         """Whether the user has named a person."""
         name = self._photos.tag_name(tag)
-        return name != tag and _NAMELESS.fullmatch(name) is None
+        return name != tag and not is_nameless(name)
 
     def is_dismissed(self, tag: TagId) -> bool:
         """Whether the user removed the folder of somebody nameless: a stranger."""

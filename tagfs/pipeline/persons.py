@@ -25,6 +25,7 @@ from tagfs.model import FACES, ContentId, Scored, TagId, Word, is_person, pack_n
 from tagfs.pipeline.contents import Contents
 from tagfs.pipeline.details import Details
 from tagfs.pipeline.ledger import Ledger
+from tagfs.pipeline.named_in_files import may_be_of
 from tagfs.pipeline.person_ids import PersonIds
 from tagfs.recognise.clustering import Clustering, Decision, Seen
 from tagfs.recognise.face import Face, Gate, Limits, Vector, unpacked, vector
@@ -250,7 +251,8 @@ class Persons:
             person = self._ids.number(tag)
             here = {one.face: self._clustering.person_of(one.face) for one in seen}
             if said[tag] is Word.YES and (person is None or person not in here.values()):
-                self._say(tag, person, seen, here)
+                may_be = [seen[i] for i in may_be_of(self._state, photo, tag, faces)]
+                self._say(tag, person, may_be, here)
             elif said[tag] is Word.NO and person in self._named:
                 # Of somebody nameless the word alone hides the photo: a stranger that is denied
                 # everywhere would come back as another one.
@@ -275,6 +277,7 @@ class Persons:
 
         best = max(free, key=lambda one: (likeness(one), one.quality, -one.face))
         self._ids.bind(self._clustering.say(best, person), tag)
+        self._heard |= person is None  # they may have a name already, and more faces
 
     # -- faces ---------------------------------------------------------------------------------
 

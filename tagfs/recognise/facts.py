@@ -13,8 +13,10 @@ from typing import Any
 
 from PIL import Image
 
-from tagfs.model import Facts, Place
+from tagfs.model import Facts, Place, Region
+from tagfs.recognise.regions import regions
 from tagfs.recognise.xmp import Packet
+from tagfs.vault.facts import GRAINS
 
 Iptc = Mapping[tuple[int, int], bytes | list[bytes]]
 _NO_IPTC: Iptc = {}
@@ -214,4 +216,19 @@ def read_facts(
         offset=offset,
         camera=next(filter(None, cameras), None),
         place=read_place(gps) or place_of(*packet.position()),
+        regions=_regions(packet, orientation, size),
     )
+
+
+def _regions(
+    packet: Packet, orientation: int | None, size: tuple[int, int] | None
+) -> tuple[Region, ...]:
+    """Return the marked faces of a picture; of two with one name the first."""
+    found: dict[str, Region] = {}
+    for text, box in regions(packet.text, orientation or packet.orientation(), size):
+        name = plain_text(text)
+        sides = [round(side * GRAINS) for side in box]  # as they are kept
+        if name and len(name.encode()) <= 255 and sides[0] < sides[2] and sides[1] < sides[3]:
+            left, top, right, bottom = (side / GRAINS for side in sides)
+            found.setdefault(name, Region(name, (left, top, right, bottom)))
+    return tuple(found.values())

@@ -23,11 +23,11 @@ class Packet:
     """One packet; every method answers empty or None for what it does not say."""
 
     def __init__(self, packet: bytes) -> None:
-        self._text = packet.decode("utf-8", "replace")
+        self.text = packet.decode("utf-8", "replace")
 
     def get(self, name: str) -> str:
         """Return a property by its usual prefix and name, "exif:GPSLatitude"."""
-        match = re.search(rf"{re.escape(name)}(?:=[\"']|>\s*)([^<\"']{{1,100}})", self._text)
+        match = re.search(rf"{re.escape(name)}(?:=[\"']|>\s*)([^<\"']{{1,100}})", self.text)
         return match[1].strip() if match else ""
 
     def taken(self) -> str:
@@ -49,7 +49,7 @@ class Packet:
 
     def position(self) -> tuple[float | None, float | None, float | None]:
         """Return latitude and longitude in degrees and altitude in metres, as far as stated."""
-        if "Iptc4xmpExt:Location" in self._text:
+        if "Iptc4xmpExt:Location" in self.text:
             return None, None, None  # places that are shown, not where the camera stood
         return self._angle("Latitude", "NS"), self._angle("Longitude", "EW"), self._altitude()
 

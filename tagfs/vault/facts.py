@@ -7,10 +7,14 @@ import math
 import re
 from typing import Any
 
-from tagfs.model import Facts, Located, Place
+from tagfs.model import Facts, Located, Place, Region
 
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+MAX_REGIONS = 64
+"""Marked faces of one picture, at most."""
+GRAINS = 65535
+"""Steps of a share of a side."""
 
 
 def encode_facts(facts: Facts) -> dict[int, Any]:
@@ -26,6 +30,7 @@ def encode_facts(facts: Facts) -> dict[int, Any]:
         7: place and [place.latitude, place.longitude, place.altitude],
         8: None if facts.phash is None else facts.phash.to_bytes(8, "big"),
         9: located and [located.country, located.region, located.town],
+        11: [[r.name, *(round(s * GRAINS) for s in r.box)] for r in facts.regions] or None,
     }
     return {k: v for k, v in values.items() if v is not None}
 
@@ -43,6 +48,7 @@ def decode_facts(raw: dict[int, Any]) -> Facts:
         place=None if place is None else _place(place),
         phash=_optional_hash(raw.get(8)),
         located=None if located is None else _located(*located[:3]),
+        regions=_regions(raw.get(11, [])),
     )
 
 
@@ -75,9 +81,26 @@ def _located(country: Any, region: Any, town: Any) -> Located:
     return Located(country, _optional_name(region), _optional_name(town))
 
 
+def _regions(raw: Any) -> tuple[Region, ...]:
+    if not isinstance(raw, list) or len(raw) > MAX_REGIONS:
+        raise ValueError("regions")
+    return tuple(_region(*each[:5]) for each in raw)
+
+
+def _region(name: Any, *sides: Any) -> Region:
+    left, top, right, bottom = (_int(side, GRAINS + 1) / GRAINS for side in sides)
+    if not (left < right and top < bottom):
+        raise ValueError("box")
+    return Region(_name(name, 255), (left, top, right, bottom))
+
+
 def _optional_name(value: Any) -> str | None:
-    name = None if value is None else _text(value, 128)
-    if name is not None and (not name or _CONTROL.search(name)):
+    return None if value is None else _name(value, 128)
+
+
+def _name(value: Any, limit: int) -> str:
+    name = _text(value, limit)
+    if not name or _CONTROL.search(name):
         raise ValueError("name")
     return name
 

@@ -1291,6 +1291,14 @@ def check_facts(facts: dict[int, Any]) -> None:
             for name in (region, town):
                 if name is not None and not re.fullmatch("[^\0-\x1f\x7f]+", text(name, 128)):
                     raise Refused("a place has no name, or control characters in it")
+        elif key == 11:
+            for face in array(value, most=64):
+                name, left, top, right, bottom = array(face, 5)[:5]
+                if not re.fullmatch("[^\0-\x1f\x7f]+", text(name, 255)):
+                    raise Refused("a marked face has no name, or control characters in it")
+                sides = [uint(side, 65536) for side in (left, top, right, bottom)]
+                if sides[0] >= sides[2] or sides[1] >= sides[3]:
+                    raise Refused("a marked face without width or height")
 
 
 OPERATIONS: dict[int, Callable[[list[Any]], list[Any] | None]] = {

@@ -21,6 +21,7 @@ from tagfs.model import (
     ObjectName,
     Part,
     Place,
+    Region,
     Scored,
     TagId,
     UnitId,
@@ -53,11 +54,17 @@ scored = st.builds(Scored, tags, st.integers(0, 1000).map(lambda n: n / 1000))
 places = st.builds(
     Place, st.floats(-90, 90), st.floats(-180, 180), st.none() | st.floats(-500, 9000)
 )
-place_names = st.none() | st.text(
-    st.characters(blacklist_categories=("Cc", "Cs")), min_size=1, max_size=32
-)
+lines = st.text(st.characters(blacklist_categories=("Cc", "Cs")), min_size=1, max_size=32)
+place_names = st.none() | lines
 located = st.builds(
     Located, st.from_regex("[A-Z]{2}", fullmatch=True), region=place_names, town=place_names
+)
+sides = st.lists(st.integers(0, 65535), min_size=2, max_size=2, unique=True).map(sorted)
+regions = st.builds(
+    lambda name, x, y: Region(name, (x[0] / 65535, y[0] / 65535, x[1] / 65535, y[1] / 65535)),
+    lines,
+    sides,
+    sides,
 )
 facts = st.builds(
     Facts,
@@ -68,6 +75,7 @@ facts = st.builds(
     place=st.none() | places,
     phash=st.none() | st.integers(0, 2**64 - 1),
     located=st.none() | located,
+    regions=st.lists(regions, max_size=3).map(tuple),
 )
 references = st.none() | st.tuples(
     hashes.map(ContentId), st.integers(0, 2**40 - 1), st.integers(0, 2**30 - 1)
