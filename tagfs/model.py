@@ -41,6 +41,10 @@ MAX_NAME = 255
 """Bytes in one file name, at most."""
 
 
+ACT_GAP = 2.0
+"""Seconds without a call of a process after which its next one begins a new act of the user's."""
+
+
 def random_id() -> bytes:
     """Return 16 bytes that nobody can guess."""
     return secrets.token_bytes(16)

@@ -136,6 +136,8 @@ def _reason(tag: Json) -> str:
     if because:
         parts.append(f"above {', '.join(because[:3])}")
     parts += [_seen(seen) for seen in cast(Sequence[Json], tag["seen"])]
+    if tag["threshold"] is not None:
+        parts.append(f"{tag['threshold']:.0%} are asked for after your corrections")
     return f"  {'+' if tag['in_force'] else '-'} {tag['name']}: {'; '.join(parts)}"
 
 

@@ -44,10 +44,10 @@ async def meant_by(
 
 async def explain(gallery: Gallery, tree: Tree, call: Call) -> object:
     """Tell why each photo that a call means has its tags."""
-    return [
-        (await why(gallery.state, gallery.contents, await _one(gallery, tree, *word))).as_json()
-        for word in _words(call)
-    ]
+    thresholds = gallery.adapting.thresholds
+    files = [await _one(gallery, tree, *word) for word in _words(call)]
+    told = [await why(gallery.state, gallery.contents, file, thresholds) for file in files]
+    return [reasons.as_json() for reasons in told]
 
 
 def _subject(file: FileRecord) -> bytes:

@@ -18,6 +18,7 @@ from tagfs.catalog.records import FileRecord
 from tagfs.catalog.state import Change, FileChanged, PhotoChanged
 from tagfs.errors import FileError, RemoteError
 from tagfs.model import Content, ContentId, UnitId, random_id
+from tagfs.pipeline.adapting import Adapting
 from tagfs.pipeline.contents import Contents
 from tagfs.pipeline.edits import Edits
 from tagfs.pipeline.files import Files
@@ -46,6 +47,7 @@ from tagfs.pipeline.undoing import Undoing
 from tagfs.pipeline.uploading import Uploader
 from tagfs.pipeline.verifying import VerifyReport, verify
 from tagfs.recognise import face_pack
+from tagfs.recognise.rescoring import todays
 from tagfs.remote.store import Space, Store
 from tagfs.vault.packs import MEDIA_TYPE
 from tagfs.vault.vault import Vault
@@ -128,10 +130,20 @@ class Gallery:
         self.looker.recorded = self.persons.look_at
         self.looker.said = partial(named_in_file, ledger.state, ledger.name_person)
         ledger.on_changes(self.persons.changed)
+        self.adapting = Adapting(ledger, contents, todays)
+        self.looker.adapted = self.adapting.adapted
+        ledger.on_changes(lambda changes, by_user: self.adapting.changed(changes))
         draws = recogniser if isinstance(recogniser, Draws) else None
         self.thumbnails = Thumbnails(ledger.state, contents, draws)
         locates = recogniser if isinstance(recogniser, Locates) else None
-        self.rescan = Rescan(ledger, contents, self.looker, recogniser is not None, locates)
+        self.rescan = Rescan(
+            ledger,
+            contents,
+            self.looker,
+            recogniser is not None,
+            locates,
+            lambda: self.adapting.thresholds,
+        )
         ledger.on_changes(self._changes)
 
     # -- what is asked of its parts ------------------------------------------------------------
@@ -184,6 +196,7 @@ class Gallery:
             nursery.start_soon(self.looker.run)
             nursery.start_soon(self.edits.run)
             nursery.start_soon(self.persons.run)
+            nursery.start_soon(self.adapting.run)
             nursery.start_soon(self.rescan.run)
             nursery.start_soon(self.uploader.run)
             nursery.start_soon(self.pins.run)

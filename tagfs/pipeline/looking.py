@@ -91,6 +91,8 @@ class Looker:
         """Told of each photo when what was seen of it is journalled."""
         self.said: Callable[[ContentId, Facts], list[Op]] = lambda ident, facts: []
         """Asked what the user said in the metadata of a photo."""
+        self.adapted: Callable[[Analysis], Analysis] = lambda analysis: analysis
+        """Puts the gallery's own thresholds in the place of those that ship."""
         self.settle = SETTLE
         self.batch_wait = BATCH_WAIT
         self._due: list[_Due] = []
@@ -187,9 +189,10 @@ class Looker:
             return None
         await self.rest.wait_over()
         try:
-            return await self._recogniser.recognise(
+            seen = await self._recogniser.recognise(
                 self._reader(content), content.size, content.media_type
             )
+            return self.adapted(seen)
         except (FileError, RemoteError, Integrity, PackMissing) as e:
             # The bytes cannot be read now, or no worker starts: the photo stays unseen and is
             # tried at the next start.

@@ -98,8 +98,11 @@ class Rescan:
         looker: Looker,
         can_look: bool,
         locates: Locates | None = None,
+        thresholds: Callable[[], Mapping[TagId, float]] = dict,
     ) -> None:
-        """``locates`` is None where no worker can be had; places stay as they are then."""
+        """``locates`` is None where no worker can be had; places stay as they are then.
+        ``thresholds`` are the gallery's own.
+        """
         self._ledger = ledger
         self._state = ledger.state
         self._store = ledger.catalog
@@ -108,7 +111,7 @@ class Rescan:
         self._locates = locates
         self._mine = False  # whether the job was begun, or added to, in this process
         self._details = Details(ledger.state, contents)
-        self.scorer: Callable[[], Rescores] = todays
+        self.scorer: Callable[[], Rescores] = lambda: todays(thresholds())
         self.decoders: Callable[[], str] = decoders
         self.gentle = True
         self._wake = trio.Event()

@@ -12,8 +12,9 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 from tagfs.errors import Integrity
@@ -90,8 +91,15 @@ def rows(fused: Fused, first: str) -> dict[str, tuple[Scored, ...]]:
 class Stacking:
     """Combines votes by one calibration, over one concept graph."""
 
-    def __init__(self, graph: Taxonomy, calibrated: Calibrated) -> None:
+    def __init__(
+        self,
+        graph: Taxonomy,
+        calibrated: Calibrated,
+        thresholds: Mapping[TagId, float] = MappingProxyType({}),
+    ) -> None:
+        """``thresholds`` are those that stand in the place of the calibration's, by tag."""
         self._graph = graph
+        self._thresholds = thresholds
         self._calibrated = calibrated
         self._floors = {name: log_odds(floor) for name, floor in calibrated.floors.items()}
 
@@ -117,9 +125,22 @@ class Stacking:
         """Return the calibrated share in [0, 1] of every concept with a vote, tag or not."""
         return self._shares(self._fit_for(votes), self._heard(votes))
 
-    def _fit_for(self, votes: Votes) -> Fit:
+    def shares_with_ancestors(self, votes: Votes) -> dict[TagId, float]:
+        """Return the same with every ancestor, at least as sure as what is below it."""
+        return self._with_ancestors(self.shares(votes))
+
+    def shipped(self, packs: Iterable[str], tag: TagId) -> float:
+        """Return the calibration's own threshold for a concept, where these packs look."""
+        fit = self._fit_for(packs)
+        return fit.cut if tag in fit.lines else fit.usual_cut
+
+    def with_thresholds(self, thresholds: Mapping[TagId, float]) -> Stacking:
+        """Return the same calibration with other thresholds for some tags."""
+        return Stacking(self._graph, self._calibrated, thresholds)
+
+    def _fit_for(self, names: Iterable[str]) -> Fit:
         """Return the fit for the most of these packs; the first one where none fits."""
-        packs = {_pack(name) for name in votes}
+        packs = {_pack(name) for name in names}
         fitting = [f for f in self._calibrated.fits if f.packs <= packs]
         chosen = max(fitting, key=lambda f: len(f.packs), default=None)
         return chosen if chosen is not None else self._calibrated.fits[0]
@@ -148,10 +169,19 @@ class Stacking:
         passed = {
             tag: share
             for tag, share in shares.items()
-            if share >= (fit.cut if tag in fit.lines else fit.usual_cut)
+            if share >= self._thresholds.get(tag, fit.cut if tag in fit.lines else fit.usual_cut)
         }
         tags = self._with_ancestors(passed)
-        return {tag: max(share, shares.get(tag, 0.0)) for tag, share in tags.items()}
+        tags = {tag: max(share, shares.get(tag, 0.0)) for tag, share in tags.items()}
+        # What is not sure enough for a threshold that was raised is not brought by what is below.
+        short = {t for t in tags.keys() & self._thresholds.keys() if tags[t] < self._thresholds[t]}
+        if not short:
+            return tags
+        return {
+            t: share
+            for t, share in tags.items()
+            if short.isdisjoint({t} | self._graph.ancestors(t))
+        }
 
     def _with_ancestors(self, shares: Mapping[TagId, float]) -> dict[TagId, float]:
         found: dict[TagId, float] = {}

@@ -8,10 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tagfs.errors import not_permitted
-from tagfs.model import UnitId, random_id
+from tagfs.model import ACT_GAP, UnitId, random_id
 
-GAP = 2.0
-"""Seconds without a call of a process after which its next one begins a new act."""
 SMALL = 100
 """Photos up to which a gallery may be emptied through views at once."""
 SHARE = 4
@@ -75,7 +73,7 @@ class Bulks:
     def _act(self, pid: int) -> _Act:
         now = self._monotonic()
         act = self._acts.get(pid)
-        if act is None or now - act.last >= GAP:
+        if act is None or now - act.last >= ACT_GAP:
             act = self._acts[pid] = _Act(now, self._photos())
         act.last = now
         self._acts.move_to_end(pid)

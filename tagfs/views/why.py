@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from tagfs.catalog.records import FileRecord, PhotoRecord
 from tagfs.catalog.sights import Sight
@@ -43,6 +44,7 @@ class TagReason:
     because_of: list[str] = field(default_factory=list)  # tags below it that bring it
     denied_by: list[str] = field(default_factory=list)  # tags that the user denied: it, or above
     seen: list[Seen] = field(default_factory=list)
+    threshold: float | None = None  # that the user's corrections have put in place of the usual one
 
     def as_json(self) -> dict[str, object]:
         """Return the form of ``tagfs tag --why --json``."""
@@ -53,6 +55,7 @@ class TagReason:
             "because_of": self.because_of,
             "denied_by": self.denied_by,
             "seen": [seen.as_json() for seen in self.seen],
+            "threshold": self.threshold,
         }
 
 
@@ -89,9 +92,15 @@ class Reasons:
         }
 
 
-async def why(state: State, contents: Contents, file: FileRecord) -> Reasons:
+async def why(
+    state: State,
+    contents: Contents,
+    file: FileRecord,
+    thresholds: Mapping[TagId, float] = MappingProxyType({}),
+) -> Reasons:
     """Explain every tag that a photo has, was given, was denied or nearly got.
 
+    ``thresholds`` are those that corrections have moved, by tag.
     Raises Usage for an empty file, of which nothing is known.
     """
     photo = state.photos.get(file.content[0]) if file.content is not None else None
@@ -100,6 +109,8 @@ async def why(state: State, contents: Contents, file: FileRecord) -> Reasons:
     scores, missing = await _scores(state, contents, photo)
     rows = _rows(state, photo, scores)
     _explain(state, photo, rows)
+    for tag, reason in rows.items():
+        reason.threshold = thresholds.get(tag)
     shown = None if photo.number is None else state.photos.names.shown(photo.number)
     name = shown.name if shown is not None else file.any_name
     sight = photo.sight

@@ -260,7 +260,7 @@ def test_a_job_goes_on_after_a_restart_where_it_was(
 ) -> None:
     monkeypatch.setattr(rescanning, "BATCH", 2)
     # A job goes on as soon as the gallery is open: a scorer that is set afterwards comes too late.
-    monkeypatch.setattr(rescanning, "todays", Horses)
+    monkeypatch.setattr(rescanning, "todays", lambda thresholds: Horses())
 
     async def main() -> None:
         await make(tmp_path)

@@ -231,3 +231,23 @@ def test_the_shipped_heads_and_faces_are_heard() -> None:
     certain = load().shares(nothing | {"faces": {person: 0.95}, "objects": {person: 0.5}})
     unsure = load().shares(nothing | {"objects": {person: 0.5}})
     assert certain[person] > unsure[person]
+
+
+def test_a_raised_threshold_hides_the_concept_and_what_is_below_it() -> None:
+    votes = {"default": {TagId("beagle"): 0.9, TagId("sea"): 0.9}}
+    before = confidences(FUSION.fuse(votes))
+    assert {"beagle", "dog", "animal"} <= before.keys()
+    raised = FUSION.with_thresholds({TagId("dog"): before["dog"] + 0.001})
+    after = confidences(raised.fuse(votes))
+    assert after == {t: c for t, c in before.items() if t not in ("beagle", "dog")} | (
+        {"animal": before["animal"]}
+    )
+    assert confidences(FUSION.with_thresholds({TagId("dog"): before["dog"]}).fuse(votes)) == before
+
+
+def test_a_lowered_threshold_shows_the_concept_with_what_is_above_it() -> None:
+    votes = {"default": {TagId("beagle"): 0.3}}
+    assert not FUSION.fuse(votes).tags
+    share = FUSION.shares(votes)[TagId("beagle")]
+    lowered = confidences(FUSION.with_thresholds({TagId("beagle"): share}).fuse(votes))
+    assert lowered == {"beagle": share, "dog": share, "animal": share}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tagfs.errors import FileError
-from tagfs.views.bulks import GAP, Bulks
+from tagfs.model import ACT_GAP as GAP
+from tagfs.views.bulks import Bulks
 
 
 class Held:
