@@ -162,6 +162,7 @@ class Facts:
     place: Place | None = None
     phash: int | None = None  # perceptual hash of 64 bits; None for a picture without shapes
     located: Located | None = None  # where ``place`` is
+    lens: str | None = None  # "EF24-105mm f/4L IS USM"
     regions: tuple[Region, ...] = ()  # of the upright picture
 
 

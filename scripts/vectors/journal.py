@@ -75,6 +75,7 @@ def units() -> list[tuple[str, Unit]]:
         Place(41.9, 12.5, 21.0),
         0x00C0FFEE12345678,
         Located("IT", "Lazio", "Rome"),
+        "ACME 50mm f/1.8",
         regions=(
             Region("Anna", (0.0, 1 / 65535, 0.5 + 0.5 / 65535, 1.0)),
             Region("Ärpád O'Neil", (0.2, 0.4, 0.6, 0.8)),
@@ -168,6 +169,8 @@ def units_file() -> dict[str, Any]:
         ("a name of 256 bytes", with_ops([3, bytes(16), b"x" * 256, bytes(16)])),
         ("parts that do not add up", with_ops([5, bytes(32), 6, "a/b", [part]])),
         ("a first part that is not whole", with_ops([5, bytes(32), 10, "a/b", [part, part]])),
+        ("a lens of 257 bytes", with_ops(looked({10: "x" * 257}))),
+        ("a lens that is a number", with_ops(looked({10: 50}))),
         ("a latitude of 91", with_ops(looked({7: [91.0, 0.0, None]}))),
         ("a perceptual hash of 7 bytes", with_ops(looked({8: bytes(7)}))),
         ("a perceptual hash that is a number", with_ops(looked({8: 1}))),

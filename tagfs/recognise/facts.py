@@ -1,4 +1,4 @@
-"""What a picture's own metadata says: date, offset, camera, place; runs in the worker.
+"""What a picture's own metadata says: date, offset, camera, lens, place; runs in the worker.
 
 EXIF 2.32 first, XMP and IPTC where EXIF is silent. Nothing is believed that cannot be: dates before
 the first photograph (1826) or after tomorrow, places off the globe or at exactly 0, 0.
@@ -21,16 +21,19 @@ from tagfs.vault.facts import GRAINS
 Iptc = Mapping[tuple[int, int], bytes | list[bytes]]
 _NO_IPTC: Iptc = {}
 
-_MAKE, _MODEL, _EXIF, _GPS = 0x010F, 0x0110, 0x8769, 0x8825
+_MAKE, _MODEL, EXIF, _GPS = 0x010F, 0x0110, 0x8769, 0x8825
+_LENS_MAKE, _LENS_MODEL = 0xA433, 0xA434
 _DATES = ((0x9003, 0x9011), (0x9004, 0x9012))  # taken, digitised: date, its offset
 _FIRST_PHOTO = datetime(1826, 1, 1)
 _DATE = re.compile(r"(\d{4})[:\-/. ](\d{1,2})[:\-/. ](\d{1,2})[T ](\d{1,2}):(\d{2})(?::(\d{2}))?")
 _OFFSET = re.compile(r"([+-]\d{2}):?(\d{2})$")
 _ISO_DATE = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2})?)(?:\.\d+)?(Z|[+-]\d{2}:?\d{2})?")
+_NO_LENS = re.compile(r"(?:mm|f/|[\W_0])*", re.IGNORECASE)  # "----", "0.0 mm f/0.0"
 _IPTC_TIME = re.compile(r"(\d{2})(\d{2})(\d{2})([+-]\d{4})?$")
 
 
-def _directory(exif: Image.Exif, number: int) -> Mapping[int, Any]:
+def directory(exif: Image.Exif, number: int) -> Mapping[int, Any]:
+    """Return one of the directories below the main one, empty where it cannot be read."""
     try:
         return exif.get_ifd(number)
     except Exception:  # Pillow raises many kinds on broken directories
@@ -80,6 +83,11 @@ def camera(make: str, model: str) -> str | None:
     if model and brand and brand in model.casefold().split():
         return model
     return " ".join(filter(None, (make, model))) or None
+
+
+def lens(make: str, model: str) -> str | None:
+    """Return maker and model as ``camera`` does; None for what cameras write without a lens."""
+    return None if _NO_LENS.fullmatch(model) else camera(make, model)
 
 
 def _degrees(value: object, ref: object, positive: str, negative: str) -> float | None:
@@ -200,7 +208,7 @@ def read_facts(
         orientation: EXIF 1..8.
         now: local time, for refusing dates to come.
     """
-    details, gps, packet = _directory(exif, _EXIF), _directory(exif, _GPS), Packet(xmp)
+    details, gps, packet = directory(exif, EXIF), directory(exif, _GPS), Packet(xmp)
     date, offset = _date(exif, details, packet, iptc, now)
     named = (
         (exif.get(_MAKE), exif.get(_MODEL)),
@@ -208,6 +216,10 @@ def read_facts(
         packet.camera(),
     )
     cameras = (camera(plain_text(make), plain_text(model)) for make, model in named)
+    lenses = (
+        lens(plain_text(make), plain_text(model))
+        for make, model in ((details.get(_LENS_MAKE), details.get(_LENS_MODEL)), packet.lens())
+    )
     return Facts(
         width=size[0] if size else None,
         height=size[1] if size else None,
@@ -216,6 +228,7 @@ def read_facts(
         offset=offset,
         camera=next(filter(None, cameras), None),
         place=read_place(gps) or place_of(*packet.position()),
+        lens=next(filter(None, lenses), None),
         regions=_regions(packet, orientation, size),
     )
 

@@ -42,6 +42,12 @@ class Packet:
         """Return maker and model."""
         return self.get("tiff:Make"), self.get("tiff:Model")
 
+    def lens(self) -> tuple[str, str]:
+        """Return maker and model of the lens; raw converters write the model alone."""
+        if model := self.get("exifEX:LensModel"):
+            return self.get("exifEX:LensMake"), model
+        return "", self.get("aux:Lens") or self.get("exif:LensModel")
+
     def orientation(self) -> int | None:
         """Return the EXIF orientation 1..8."""
         value = self.get("tiff:Orientation")

@@ -30,6 +30,7 @@ def encode_facts(facts: Facts) -> dict[int, Any]:
         7: place and [place.latitude, place.longitude, place.altitude],
         8: None if facts.phash is None else facts.phash.to_bytes(8, "big"),
         9: located and [located.country, located.region, located.town],
+        10: facts.lens,
         11: [[r.name, *(round(s * GRAINS) for s in r.box)] for r in facts.regions] or None,
     }
     return {k: v for k, v in values.items() if v is not None}
@@ -48,6 +49,7 @@ def decode_facts(raw: dict[int, Any]) -> Facts:
         place=None if place is None else _place(place),
         phash=_optional_hash(raw.get(8)),
         located=None if located is None else _located(*located[:3]),
+        lens=_optional_text(raw.get(10)),
         regions=_regions(raw.get(11, [])),
     )
 

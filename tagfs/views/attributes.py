@@ -139,6 +139,8 @@ class Attributes:
             return None
         if name == b"camera":
             return facts.camera
+        if name == b"lens":
+            return facts.lens
         if name == b"place" and facts.located is not None:
             return ", ".join(reversed(parts_of(facts.located)))
         if name == b"position" and facts.place is not None:

@@ -10,7 +10,7 @@ Pure. What is read is a tree of terms (views/terms.py), which says how it is ans
     factor  = ( "not" | "-" ) factor | "(" any ")" | term
     term    = value | field ":" value
     value   = bare | '"' { character | '\\"' | '\\\\' } '"'
-    field   = person place date type camera name conf is like
+    field   = person place date type camera lens name conf is like
 
 A bare value ends at white space, a bracket or a quote. Keywords and fields are written in any
 case; ``"or"`` in quotes is a tag. Dates are days, months or years, alone or as a range with
@@ -38,6 +38,7 @@ from tagfs.views.terms import (
     Flag,
     Is,
     Leaf,
+    Lens,
     Like,
     NameGlob,
     Not,
@@ -95,6 +96,8 @@ def format(query: Query) -> str:
             return "type:" + kind
         case Camera(name):
             return "camera:" + _value(name)
+        case Lens(name):
+            return "lens:" + _value(name)
         case NameGlob(pattern):
             return "name:" + _value(pattern)
         case Conf(op, value):
@@ -329,6 +332,7 @@ _FIELDS: dict[str, Callable[[str], Leaf]] = {
     "date": _read_date,
     "type": _read_type,
     "camera": Camera,
+    "lens": Lens,
     "name": NameGlob,
     "conf": _read_conf,
     "is": _read_flag,

@@ -1,8 +1,8 @@
 """Answering queries: which photos a term has, and what is said of each photo that was found.
 
-Tags, dates, places and marks are answered from posting lists. Terms about facts (camera, name,
-type) look at the records of the photos one by one; persons and look-alikes are not known yet, and
-a query that asks for them finds nothing and says so.
+Tags, dates, places and marks are answered from posting lists. Terms about facts (camera, lens,
+name, type) look at the records of the photos one by one; persons and look-alikes are not known yet,
+and a query that asks for them finds nothing and says so.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pyroaring import BitMap
 from tagfs.catalog.photos import ALL, FAVOURITES, UNTAGGED
 from tagfs.catalog.records import PhotoRecord
 from tagfs.catalog.state import State
-from tagfs.model import ROOT, UNFILED, FileId, FolderId, Located, Place, TagId, Word
+from tagfs.model import ROOT, UNFILED, Facts, FileId, FolderId, Located, Place, TagId, Word
 from tagfs.recognise.gazetteer import country_name
 from tagfs.vault.ops import Field
 from tagfs.views.places import called
@@ -27,6 +27,7 @@ from tagfs.views.terms import (
     DateIn,
     Flag,
     Is,
+    Lens,
     NameGlob,
     Person,
     PlaceIs,
@@ -161,12 +162,9 @@ def _numbers(state: State, term: object, hint: Callable[[str], None]) -> BitMap:
                 lambda p: p.content is not None and p.content.media_type.startswith(prefix),
             )
         case Camera(name=name):
-            folded = name.casefold()
-            return _where(
-                state,
-                postings.bitmap(ALL),
-                lambda p: bool(p.sight) and folded in (_camera(p) or "").casefold(),
-            )
+            return _told(state, name, lambda facts: facts.camera)
+        case Lens(name=name):
+            return _told(state, name, lambda facts: facts.lens)
         case NameGlob(pattern=pattern):
             return _where(state, postings.bitmap(ALL), lambda p: _named(state, p, pattern))
         case DateIn(first=first, last=last):
@@ -190,8 +188,14 @@ def _where(state: State, numbers: BitMap, holds: Callable[[PhotoRecord], bool]) 
     return found
 
 
-def _camera(photo: PhotoRecord) -> str | None:
-    return photo.sight.facts.camera if photo.sight else None
+def _told(state: State, part: str, fact: Callable[[Facts], str | None]) -> BitMap:
+    """Return the photos of which a fact contains a text, without regard to case."""
+    folded = part.casefold()
+
+    def holds(photo: PhotoRecord) -> bool:
+        return photo.sight is not None and folded in (fact(photo.sight.facts) or "").casefold()
+
+    return _where(state, state.photos.postings.bitmap(ALL), holds)
 
 
 def _date(photo: PhotoRecord) -> str | None:

@@ -86,6 +86,13 @@ class Camera:
 
 
 @dataclass(frozen=True, slots=True)
+class Lens:
+    """The lens's name contains this."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class NameGlob:
     """The view name matches this shell pattern."""
 
@@ -127,7 +134,7 @@ class Or:
     items: tuple[Query, ...]
 
 
-Leaf = Tag | Person | PlaceIs | DateIn | Type | Camera | NameGlob | Conf | Is | Like
+Leaf = Tag | Person | PlaceIs | DateIn | Type | Camera | Lens | NameGlob | Conf | Is | Like
 Query = And | Or | Not | Leaf
 
 

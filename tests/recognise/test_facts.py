@@ -1,4 +1,4 @@
-"""Dates, cameras and places are read where they can be believed, and only there."""
+"""Dates, cameras, lenses and places are read where they can be believed, and only there."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from PIL import Image
 from tagfs.model import Facts, Place
 from tagfs.recognise.facts import (
     camera,
+    lens,
     read_date,
     read_facts,
     read_iptc,
@@ -193,6 +194,50 @@ def test_exif_is_believed_before_xmp_and_xmp_before_the_mere_day_of_iptc() -> No
 def test_a_camera_written_one_level_too_low_is_found() -> None:
     exif = written(details={0x010F: "HTC", 0x0110: "HTC One_M8"})
     assert facts(exif).camera == "HTC One_M8"
+
+
+@pytest.mark.parametrize(
+    ("make", "model", "name"),
+    [
+        ("", "EF24-105mm f/4L IS USM", "EF24-105mm f/4L IS USM"),
+        ("Canon", "Canon EF 24-105mm f/4L", "Canon EF 24-105mm f/4L"),
+        ("Apple", "iPhone SE back camera 4.15mm f/2.2", "Apple iPhone SE back camera 4.15mm f/2.2"),
+        ("OLYMPUS", "", None),
+        ("", "----", None),
+        ("", "0.0 mm f/0.0", None),
+        ("Panasonic", "    ", None),
+        ("", "50mm", "50mm"),
+    ],
+)
+def test_a_lens_does_not_say_its_maker_twice_and_none_is_none(
+    make: str, model: str, name: str | None
+) -> None:
+    assert lens(make, model) == name
+
+
+@pytest.mark.parametrize(
+    ("details", "xmp", "name"),
+    [
+        ({0xA433: "Zeiss", 0xA434: "Loxia 2/50"}, b"aux:Lens='other'", "Zeiss Loxia 2/50"),
+        ({0xA434: "EF50mm f/1.8 II\0\0\0"}, b"", "EF50mm f/1.8 II"),
+        ({0xA434: "----"}, b"aux:Lens='18.0-55.0 mm'", "18.0-55.0 mm"),
+        ({0xA434: "\0" * 60}, b"<aux:Lens>EF50mm f/1.8 II</aux:Lens>", "EF50mm f/1.8 II"),
+        ({}, b"exifEX:LensMake='Zeiss' exifEX:LensModel='Loxia 2/50'", "Zeiss Loxia 2/50"),
+        ({}, b"exif:LensModel='EF50mm' aux:LensInfo='50/1 50/1'", "EF50mm"),
+        ({}, b"aux:LensID='137' aux:LensInfo='50/1 50/1'", None),
+        ({0xA434: "x" * 5000}, b"", "x" * 100),
+        ({0xA434: 50, 0xA433: (1, 2)}, b"", None),
+        ({}, b"aux:Lens='", None),
+    ],
+)
+def test_the_lens_is_told_by_exif_and_else_by_xmp(
+    details: dict[int, Any], xmp: bytes, name: str | None
+) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769).update(details)
+    assert facts(exif, xmp).lens == name
+    if all(isinstance(value, str) for value in details.values()):
+        assert facts(written(details=details), xmp).lens == name
 
 
 GOOD = {1: "N", 2: (50.0, 26.0, 23.1), 3: "E", 4: (30.0, 30.0, 7.4)}

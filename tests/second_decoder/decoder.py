@@ -1274,7 +1274,7 @@ def check_facts(facts: dict[int, Any]) -> None:
             uint(value, 1 << 31)
         elif key == 3:
             uint(value, 9)
-        elif key in (4, 5, 6):
+        elif key in (4, 5, 6, 10):
             text(value, 256)
         elif key == 7:
             latitude, longitude, altitude = array(value, 3)[:3]

@@ -75,6 +75,7 @@ facts = st.builds(
     place=st.none() | places,
     phash=st.none() | st.integers(0, 2**64 - 1),
     located=st.none() | located,
+    lens=st.none() | st.text(max_size=20),
     regions=st.lists(regions, max_size=3).map(tuple),
 )
 references = st.none() | st.tuples(
