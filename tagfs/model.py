@@ -178,6 +178,10 @@ FACES = "faces"
 """The pack whose features are faces."""
 
 
+METADATA = "metadata-1"
+"""The pack that is no network: what files say of themselves. The number rises with what is read."""
+
+
 def pack_name(pack: str) -> str:
     """Return the name of a pack without its version: "default" of "default-1"."""
     return pack.rpartition("-")[0] or pack

@@ -13,6 +13,7 @@ from tagfs.cli.reach import ask
 from tagfs.cli.readable import readable_line
 from tagfs.cli.request import Request, common, count
 from tagfs.errors import Unfinished, Usage
+from tagfs.model import METADATA, pack_name
 from tagfs.mount.messages import Call
 
 Json = Mapping[str, object]
@@ -144,6 +145,8 @@ def _reason(tag: Json) -> str:
 def _seen(seen: Json) -> str:
     sure = cast(float | None, seen["confidence"])
     score = cast(float | None, seen["score"])
+    if pack_name(str(seen["pack"])) == pack_name(METADATA):
+        return "its own metadata says so"
     what = (
         f"{seen['pack']} is {sure:.0%} sure"
         if sure is not None

@@ -13,7 +13,7 @@ import trio
 from tagfs.catalog.records import PhotoRecord
 from tagfs.catalog.state import State
 from tagfs.errors import FileError, Integrity, RemoteError
-from tagfs.model import FACES, Analysis, Content, ContentId, Facts, Seen, pack_name
+from tagfs.model import FACES, METADATA, Analysis, Content, ContentId, Facts, Seen, pack_name
 from tagfs.pipeline.resting import Rest
 from tagfs.recognise.packs import PackMissing
 from tagfs.vault.ops import Entity, Field, Op, RecordAnalysis, RecordContent, SetRegister
@@ -59,7 +59,7 @@ class _Placed:
 
     photo: ContentId
     analysis: Analysis
-    seen: tuple[tuple[Seen, tuple[int, int]], ...]  # each with its details
+    seen: tuple[tuple[Seen, tuple[int, int] | None], ...]  # each with its details
     thumbnail: tuple[int, int] | None
 
 
@@ -235,8 +235,12 @@ class Looker:
         for ident, analysis in batch:
             if analysis is not None:
                 first = Seen(analysis.pack, analysis.tags, analysis.scores)
+                seen: list[tuple[Seen, tuple[int, int] | None]]
                 seen = [(first, details.add_details(first.scores, analysis.embedding))]
                 for each in analysis.more:
+                    if each.pack == METADATA:  # no votes: a rescan has nothing to weigh anew
+                        seen.append((each, None))
+                        continue
                     kind = Features.FACES if pack_name(each.pack) == FACES else Features.EMBEDDING
                     where = details.add_details(each.scores, each.features, kind)
                     seen.append((each, where))
@@ -277,7 +281,7 @@ class Looker:
                         each.analysis.media_type,
                         seen.tags,
                         each.analysis.facts,
-                        (pack.id, *where) if pack is not None else None,
+                        (pack.id, *where) if pack is not None and where is not None else None,
                         thumbnail,
                         each.analysis.unreadable,
                     )

@@ -15,7 +15,7 @@ from typing import Final
 from PIL import Image, ImageCms, IptcImagePlugin, UnidentifiedImageError
 
 from tagfs.errors import TagfsError
-from tagfs.recognise.facts import Iptc
+from tagfs.recognise.facts import Iptc, plain_text
 from tagfs.recognise.sniff import DECODABLE
 
 MAX_DECODED: Final = 400 * 1024 * 1024
@@ -71,6 +71,7 @@ class Decoded:
     exif: Image.Exif
     xmp: bytes
     iptc: Iptc
+    software: str  # what a PNG says made it
 
 
 def prepare() -> None:
@@ -218,6 +219,11 @@ def read_iptc_block(image: Image.Image) -> Iptc:
         return {}
 
 
+def read_software(image: Image.Image) -> str:
+    """Return the text "Software" of a PNG, empty where there is none."""
+    return plain_text(image.info.get("Software")) if image.format == "PNG" else ""
+
+
 def decode(data: bytes, media_type: str) -> Decoded:
     """Return the first frame upright, in RGB, reduced to about ``WORKING_SIDE``.
 
@@ -237,7 +243,7 @@ def decode(data: bytes, media_type: str) -> Decoded:
         if image.width * image.height * _BYTES.get(image.mode, 4) > MAX_DECODED:
             raise Undecodable(f"{size[0]} x {size[1]} pixels are more than allowed")
         image.load()
-        xmp, iptc = read_xmp(image), read_iptc_block(image)
+        xmp, iptc, software = read_xmp(image), read_iptc_block(image), read_software(image)
         profile = image.info.get("icc_profile") or b""
         colours = _to_srgb(_reduce(image), profile if isinstance(profile, bytes) else b"")
         working = _reduce(_to_rgb(colours))  # again, for modes that reduce only as RGB
@@ -248,7 +254,7 @@ def decode(data: bytes, media_type: str) -> Decoded:
     except Exception as error:  # decoders raise whatever a broken file makes them raise
         raise Undecodable(_reason(error, media_type)) from error
     width, height = size[::-1] if upright is not None and turn in (5, 6, 7, 8) else size
-    return Decoded(working, width, height, turn, exif, xmp, iptc)
+    return Decoded(working, width, height, turn, exif, xmp, iptc, software)
 
 
 def thumbnail(image: Image.Image) -> bytes:

@@ -15,7 +15,7 @@ from pathlib import Path
 import trio
 
 from tagfs.errors import Integrity
-from tagfs.model import Analysis, Facts, Located, Place
+from tagfs.model import METADATA, Analysis, Facts, Located, Place
 from tagfs.recognise import face_pack, own_heads, packs
 from tagfs.recognise.boxes import HEADER, MAX_BOXES, box_at
 from tagfs.recognise.messages import (
@@ -175,7 +175,7 @@ class Recogniser:
         self._weights = weights
         self._nice = nice
         self.pack = packs.load().id
-        self._rows = {own_heads.ID, *map(_id, {name for name, _ in weights})}
+        self._rows = {METADATA, own_heads.ID, *map(_id, {name for name, _ in weights})}
         self.jobs = jobs
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()

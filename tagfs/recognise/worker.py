@@ -27,6 +27,7 @@ from tagfs.recognise.decode import Undecodable, as_png, decode, prepare, thumbna
 from tagfs.recognise.facts import read_facts
 from tagfs.recognise.gazetteer import Gazetteer
 from tagfs.recognise.gazetteer import load as load_gazetteer
+from tagfs.recognise.kinds import rows
 from tagfs.recognise.messages import (
     PLACES,
     Request,
@@ -90,13 +91,15 @@ def answer(eyes: Eyes, gazetteer: Gazetteer, request: Request) -> Result:
     try:
         picture = decode(request.data, request.media_type)
     except Undecodable as e:
-        facts = gazetteer.located(told(request.data, request.media_type, now))
-        return Result(facts=facts, unreadable=str(e))
+        said = told(request.data, request.media_type, now)
+        facts = gazetteer.located(said.facts)
+        return Result(facts=facts, unreadable=str(e), more=rows(said.kinds))
     if request.side:
         return Result(thumbnail=as_png(picture.image, request.side))
-    facts = gazetteer.located(shown(picture, request.data, request.media_type, now))
+    said = shown(picture, request.data, request.media_type, now)
     seen = eyes.look(picture.image)
-    return replace(seen, facts=facts)
+    more = (*seen.more, *rows(said.kinds))
+    return replace(seen, facts=gazetteer.located(said.facts), more=more)
 
 
 def _read(path: str) -> bytes:

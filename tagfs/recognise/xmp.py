@@ -30,6 +30,15 @@ class Packet:
         match = re.search(rf"{re.escape(name)}(?:=[\"']|>\s*)([^<\"']{{1,100}})", self.text)
         return match[1].strip() if match else ""
 
+    def first(self, name: str) -> str:
+        """Return a property that may stand there in several languages: the first, or the only."""
+        match = re.search(
+            rf"<{re.escape(name)}>\s{{0,100}}<rdf:(?:Alt|Bag|Seq)>\s{{0,100}}"
+            r"<rdf:li[^<>]{0,100}>([^<]{1,100})",
+            self._text,
+        )
+        return match[1].strip() if match else self.get(name)
+
     def taken(self) -> str:
         """Return the time of capture as it was taken over from EXIF."""
         return self.get("exif:DateTimeOriginal")

@@ -15,7 +15,7 @@ import trio
 from PIL import Image
 
 from tagfs.errors import Integrity
-from tagfs.model import Analysis, Located, Place
+from tagfs.model import METADATA, Analysis, Located, Place
 from tagfs.recognise import packs, taxonomy
 from tagfs.recognise import recogniser as recogniser_module
 from tagfs.recognise.packs import PackMissing
@@ -123,6 +123,30 @@ def test_a_worker_names_the_places_of_photos_and_of_positions(
             paris = Located("FR", "Île-de-France", "Paris")
             assert await found.locate(places) == (paris, None, None)
             assert await found.locate([]) == ()
+
+    trio.run(main)
+
+
+def test_a_worker_says_what_metadata_says_in_a_row_of_its_own(
+    test_data: object, model: object
+) -> None:
+    base = test_data / "data/formats"  # type: ignore[operator]
+    wide = (base / "gps/panorama360.jpg").read_bytes()
+    photos = {
+        (base / "png/screenshot.png").read_bytes(): {"screenshot"},
+        wide: {"panorama"},
+        wide[: wide.index(b"\xff\xda", wide.index(b"GPano"))]: {"panorama"},  # no pixels
+        (base / "camera/Nikon_D70.jpg").read_bytes(): set(),
+    }
+
+    async def main() -> None:
+        async with recogniser(jobs=1) as found:
+            for data, kinds in photos.items():
+                analysis = await look(found, data)
+                said = [seen for seen in analysis.more if seen.pack == METADATA]
+                assert {taxonomy.load().name(s.tag) for row in said for s in row.tags} == kinds
+                assert len(said) == len(kinds)
+            assert analysis.facts.lens == "100.0 mm f/2.8"
 
     trio.run(main)
 

@@ -14,7 +14,7 @@ from PIL import Image
 from tagfs.model import Facts, Place
 from tagfs.recognise.decode import Undecodable, decode, prepare
 from tagfs.recognise.sniff import MOVIES, TELLING
-from tagfs.recognise.telling import told
+from tagfs.recognise.telling import Told, told
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # what broken EXIF is said to be
 prepare()
@@ -106,20 +106,20 @@ FILES = {
 
 @pytest.mark.parametrize("media_type", FILES)
 def test_a_raw_file_tells_what_its_camera_wrote(media_type: str) -> None:
-    assert told(FILES[media_type](), media_type, NOW) == SAID
+    assert told(FILES[media_type](), media_type, NOW).facts == SAID
 
 
 def test_a_truncated_photo_tells_what_stands_before_the_pixels() -> None:
     cut = jpeg()[:2000]
     with pytest.raises(Undecodable):
         decode(cut, "image/jpeg")
-    assert told(cut, "image/jpeg", NOW) == SAID
+    assert told(cut, "image/jpeg", NOW).facts == SAID
 
 
 @pytest.mark.parametrize("media_type", sorted({*TELLING, *MOVIES, "image/jpeg", "text/plain"}))
 def test_a_broken_file_tells_nothing(media_type: str) -> None:
     for broken in (b"", b"II*\0", b"II*\0" + bytes(3), b"\xff" * 200, bytes(200)):
-        assert told(broken, media_type, NOW) == Facts()
+        assert told(broken, media_type, NOW) == Told(Facts())
 
 
 @given(st.sampled_from(sorted(FILES)), st.data())
