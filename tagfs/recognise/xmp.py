@@ -35,7 +35,7 @@ class Packet:
         match = re.search(
             rf"<{re.escape(name)}>\s{{0,100}}<rdf:(?:Alt|Bag|Seq)>\s{{0,100}}"
             r"<rdf:li[^<>]{0,100}>([^<]{1,100})",
-            self._text,
+            self.text,
         )
         return match[1].strip() if match else self.get(name)
 
