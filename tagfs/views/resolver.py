@@ -166,13 +166,13 @@ class Resolver:
     def free(self, where: Directory, name: bytes) -> None:
         """Raise unless a new entry of this name may be made here."""
         check_name(name)
+        if self.maybe(where, name) is not None:
+            raise FileError(errno.EEXIST)
         if isinstance(where, OwnFolder) and where.folder == ROOT:
             if name in RESERVED or name == HIDDEN:
                 raise not_permitted(f"The name {os.fsdecode(name)} is a view's.")
             if name.startswith(b".Trash"):  # file managers try it at each deletion
                 raise FileError(errno.EPERM)
-        if self.maybe(where, name) is not None:
-            raise FileError(errno.EEXIST)
         if (
             isinstance(where, OwnFolder)
             and where.folder != ROOT

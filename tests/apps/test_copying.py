@@ -12,7 +12,7 @@ import pytest
 from apps_kit import Gallery, run
 from colours import photo
 
-pytestmark = pytest.mark.mount
+pytestmark = [pytest.mark.mount, pytest.mark.root]
 Outside = Callable[..., Path]
 MTIME = 1_500_000_000_123_456_789
 

@@ -279,6 +279,7 @@ def runs(pid: int) -> bool:
     return fields[0] not in ("Z", "X") or int(fields[17]) > 1
 
 
+@pytest.mark.root
 @pytest.mark.mount
 def test_the_daemon_looks_inside_and_a_mount_that_a_dead_one_left_is_told(
     daemon: int, tagfs: Tagfs, vault: Path, passphrase: Path, mountpoint: Path

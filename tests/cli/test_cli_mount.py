@@ -16,7 +16,7 @@ from mounted import environment, is_mounted
 
 from tagfs.cli import paths
 
-pytestmark = pytest.mark.mount
+pytestmark = [pytest.mark.mount, pytest.mark.root]
 Tagfs = Callable[..., Result]
 
 

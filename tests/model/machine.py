@@ -21,7 +21,7 @@ DATA = st.sampled_from(
     [b"", b"a text", b"another text", *(MEDIA + b for b in (b"d1", b"d2", b"t1", b"n1", b"u1"))]
 )
 NAMES = ["a.png", "b.png", "c.txt", "d"]
-FOLDERS = ["d", "e", "people"]
+FOLDERS = ["d", "e", "people", "videos"]
 TAGS = ["best", "Pets", "dog", "cat"]
 DATES = ["2019", "2019-05", "2020"]
 DEEP = 3

@@ -16,7 +16,7 @@ import pytest
 from fsx import exercise
 from mounted import Server, drop_pages
 
-pytestmark = pytest.mark.mount
+pytestmark = [pytest.mark.mount, pytest.mark.root]
 
 NOREPLACE, EXCHANGE, WHITEOUT = 1, 2, 4
 libc = ctypes.CDLL(None, use_errno=True)

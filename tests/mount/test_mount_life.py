@@ -18,7 +18,7 @@ from tagfs.mount.connection import Connection, can_be_cut_off
 from tagfs.mount.options import MountOptions
 from tagfs.mount.session import READ_AHEAD
 
-pytestmark = pytest.mark.mount
+pytestmark = [pytest.mark.mount, pytest.mark.root]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -16,7 +16,7 @@ from mounted import HERE, Server, unmount_by_force
 sys.path.insert(0, str(HERE.parent / "pipeline"))
 from colours import picture
 
-pytestmark = pytest.mark.mount
+pytestmark = [pytest.mark.mount, pytest.mark.root]
 
 Start = Callable[..., Server]
 

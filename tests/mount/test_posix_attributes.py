@@ -19,7 +19,7 @@ import pytest
 from both import later, refused
 from mounted import HERE, Server
 
-pytestmark = pytest.mark.mount
+pytestmark = [pytest.mark.mount, pytest.mark.root]
 
 LONG_AGO = 1_000_000_000_123_456_789
 

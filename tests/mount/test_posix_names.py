@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from both import refused
 
-pytestmark = pytest.mark.mount
+pytestmark = [pytest.mark.mount, pytest.mark.root]
 
 LONGEST = "n" * 255
 TOO_LONG = "n" * 256

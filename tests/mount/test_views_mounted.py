@@ -15,7 +15,7 @@ from mounted import HERE, Server
 sys.path.insert(0, str(HERE.parent / "pipeline"))
 from colours import photo
 
-pytestmark = pytest.mark.mount
+pytestmark = [pytest.mark.mount, pytest.mark.root]
 
 
 @pytest.fixture

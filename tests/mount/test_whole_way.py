@@ -79,7 +79,7 @@ def person(short_path: Path) -> Person:
     unmount_by_force(someone.mountpoint)
 
 
-@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("every", [8, pytest.param(1, marks=pytest.mark.long)])
 def test_photos_are_identical_whatever_happens(
     every: int, person: Person, test_data: object
 ) -> None:
@@ -116,7 +116,7 @@ def test_import_copies_in_without_a_mount(person: Person, test_data: object) -> 
     photos: Path = test_data / "data/tagging-dev/photos"  # type: ignore[operator]
     some = person.home / "some"
     some.mkdir()
-    for path in sorted(photos.iterdir())[::8]:
+    for path in sorted(photos.iterdir())[::16]:
         shutil.copy2(path, some)
     person.tagfs("init", "--remote", f"dir://{person.remote}")
     person.tagfs("import", str(some), "--into", "2019/May", "--tag", "holiday")
