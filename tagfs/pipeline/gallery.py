@@ -40,6 +40,7 @@ from tagfs.pipeline.resting import Rest
 from tagfs.pipeline.retention import expire
 from tagfs.pipeline.rollback import RollbackWatch
 from tagfs.pipeline.scratch import Scratches
+from tagfs.pipeline.sidecars import ReadsSidecars, Sidecars
 from tagfs.pipeline.spool import Spool
 from tagfs.pipeline.status import Status
 from tagfs.pipeline.thumbnails import Draws, Thumbnails
@@ -127,8 +128,10 @@ class Gallery:
         )
         faces = face_pack.load()
         self.persons = Persons(ledger, contents, faces.gate, faces.limits)
-        self.looker.recorded = self.persons.look_at
         self.looker.said = partial(named_in_file, ledger.state, ledger.name_person)
+        reads = recogniser if isinstance(recogniser, ReadsSidecars) else None
+        self.sidecars = Sidecars(ledger, contents, reads, self.looker.said)
+        self.looker.recorded = self._looked_at
         ledger.on_changes(self.persons.changed)
         self.adapting = Adapting(ledger, contents, todays)
         self.looker.adapted = self.adapting.adapted
@@ -168,9 +171,14 @@ class Gallery:
             elif isinstance(change, FileChanged):
                 self.pins.changed(change.file)
         self.edits.changed(changes)
+        self.sidecars.changed(changes)
         if by_user:
             self.uploader.line.give_way()
         self.uploader.wake()
+
+    def _looked_at(self, photo: ContentId) -> None:
+        self.persons.look_at(photo)
+        self.sidecars.look_at(photo)
 
     def _unseen(self, ident: ContentId) -> bool:
         photo = self.state.photos.get(ident)
@@ -197,6 +205,7 @@ class Gallery:
             nursery.start_soon(self.edits.run)
             nursery.start_soon(self.persons.run)
             nursery.start_soon(self.adapting.run)
+            nursery.start_soon(self.sidecars.run)
             nursery.start_soon(self.rescan.run)
             nursery.start_soon(self.uploader.run)
             nursery.start_soon(self.pins.run)
@@ -375,6 +384,7 @@ class Gallery:
                 await trio.sleep(0.1)
             await self.looker.wait_idle()
             await self.edits.wait_idle()
+            await self.sidecars.wait_idle()
             await self.persons.wait_idle()
             if target == "stored":
                 await self.uploader.wait_idle()

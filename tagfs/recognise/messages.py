@@ -31,12 +31,17 @@ _LENGTH = struct.Struct(">I")
 PLACES = "application/x-tagfs-places"
 """Media type of a request that asks where positions lie; its bytes are of ``pack_places``."""
 MAX_PLACES = 1024
+SIDECAR = "application/x-tagfs-sidecar"
+"""Media type of a request that asks what a sidecar states; its bytes are of ``pack_sidecar``."""
+MAX_SIDECAR = 256 * 1024
+"""Bytes of a sidecar that is read; longer ones are no more than files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """One picture to look at, or, with a ``side``, to be made a PNG of at most so many pixels
-    along each side; or, of the type PLACES, positions. ``now`` is in seconds since 1970."""
+    along each side; or, of the type PLACES, positions, of SIDECAR an XMP packet. ``now`` is in
+    seconds since 1970."""
 
     media_type: str
     now: float
@@ -72,6 +77,17 @@ def pack_places(places: Sequence[Place]) -> bytes:
 def read_places(data: bytes) -> list[Place]:
     """Return the positions of a request."""
     return [Place(latitude, longitude) for latitude, longitude in cbor2.loads(data)]
+
+
+def pack_sidecar(packet: bytes, facts: Facts) -> bytes:
+    """Return an XMP packet, and how the picture beside it lies, as the bytes of a request."""
+    return cbor2.dumps([packet[:MAX_SIDECAR], facts.orientation, facts.width, facts.height])
+
+
+def read_sidecar(data: bytes) -> tuple[bytes, int | None, tuple[int, int] | None]:
+    """Return packet, EXIF orientation and upright size of a request, as far as they are known."""
+    packet, orientation, width, height = cbor2.loads(data)
+    return packet, orientation, (width, height) if width and height else None
 
 
 def read_request(source: BinaryIO) -> Request | None:

@@ -21,9 +21,11 @@ from tagfs.recognise.boxes import HEADER, MAX_BOXES, box_at
 from tagfs.recognise.messages import (
     MAX_PICTURE,
     PLACES,
+    SIDECAR,
     Result,
     answer_length,
     pack_places,
+    pack_sidecar,
     read_answer,
     request_head,
 )
@@ -238,6 +240,21 @@ class Recogniser:
             except _Failed:
                 return None
         return found if len(found) == len(places) else None
+
+    async def read_sidecar(self, packet: bytes, facts: Facts) -> Facts | None:
+        """Return what an XMP packet states beside a picture of these facts; None when nobody
+        answers. Raises PackMissing.
+        """
+        packed = pack_sidecar(packet, facts)
+
+        async def read(offset: int, size: int) -> bytes:
+            return packed[offset : offset + size]
+
+        async with self._slots:
+            try:
+                return (await self._once(read, len(packed), SIDECAR)).facts
+            except _Failed:
+                return None
 
     async def _once(self, read: Read, size: int, media_type: str, side: int = 0) -> Result:
         worker = self._idle.pop() if self._idle else await self._start()

@@ -53,7 +53,7 @@ def _items(packet: str, name: str) -> list[str]:
 
 
 def _of_mwg(item: str) -> tuple[str, Box] | None:
-    if _value(item, "mwg-rs:Type") not in ("", "Face"):
+    if _value(item, "mwg-rs:Type") != "Face":
         return None
     if _value(item, "stArea:unit") not in ("", "normalized"):
         return None

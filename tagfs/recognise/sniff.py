@@ -50,6 +50,11 @@ _RAW_NAMES = {
     b".iiq": "image/x-phaseone-iiq",
     b".rwl": "image/x-panasonic-rw2",
 }
+_NAMES = (
+    b"jpg jpeg jpe heic heif avif png webp tif tiff gif cr2 cr3 raf orf rw2 mrw x3f psd mp4 mov"
+)
+EXTENSIONS = (*(b"." + name for name in _NAMES.split()), *_RAW_NAMES)
+"""What names of photos and videos end in, in small letters."""
 _BRANDS = {
     b"avif": "image/avif",
     b"avis": "image/avif",

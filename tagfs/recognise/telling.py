@@ -72,6 +72,14 @@ def told(data: bytes, media_type: str, now: datetime) -> Told:
     return Told(Facts())
 
 
+def beside(packet: bytes, turn: int | None, size: tuple[int, int] | None, now: datetime) -> Facts:
+    """Return what a sidecar states of a picture; ``turn`` and ``size`` are those of the picture."""
+    try:
+        return read_facts(Image.Exif(), packet[:MAX_XMP], size=size, orientation=turn, now=now)
+    except Exception:  # see above
+        return Facts()
+
+
 def _header(data: bytes, media_type: str, now: datetime) -> Told:
     """Return what stands before pixels that are broken; raises Undecodable for a broken header."""
     image = open_picture(data, media_type)

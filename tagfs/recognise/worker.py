@@ -30,15 +30,17 @@ from tagfs.recognise.gazetteer import load as load_gazetteer
 from tagfs.recognise.kinds import rows
 from tagfs.recognise.messages import (
     PLACES,
+    SIDECAR,
     Request,
     Result,
     read_places,
     read_request,
+    read_sidecar,
     write_result,
 )
 from tagfs.recognise.phash import perceptual_hash
 from tagfs.recognise.scoring import by_form, ordered
-from tagfs.recognise.telling import shown, told
+from tagfs.recognise.telling import beside, shown, told
 
 
 class Eyes:
@@ -88,6 +90,8 @@ def answer(eyes: Eyes, gazetteer: Gazetteer, request: Request) -> Result:
     if request.media_type == PLACES:
         return Result(located=tuple(map(gazetteer.locate, read_places(request.data))))
     now = datetime.fromtimestamp(request.now)
+    if request.media_type == SIDECAR:
+        return Result(facts=gazetteer.located(beside(*read_sidecar(request.data), now)))
     try:
         picture = decode(request.data, request.media_type)
     except Undecodable as e:

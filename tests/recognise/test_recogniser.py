@@ -15,9 +15,10 @@ import trio
 from PIL import Image
 
 from tagfs.errors import Integrity
-from tagfs.model import METADATA, Analysis, Located, Place
+from tagfs.model import METADATA, Analysis, Facts, Located, Place
 from tagfs.recognise import packs, taxonomy
 from tagfs.recognise import recogniser as recogniser_module
+from tagfs.recognise.messages import MAX_SIDECAR
 from tagfs.recognise.packs import PackMissing
 from tagfs.recognise.recogniser import Read, Recogniser, recogniser
 from tagfs.recognise.sniff import DECODABLE, MOVIES, TELLING, sniff
@@ -123,6 +124,24 @@ def test_a_worker_names_the_places_of_photos_and_of_positions(
             paris = Located("FR", "Île-de-France", "Paris")
             assert await found.locate(places) == (paris, None, None)
             assert await found.locate([]) == ()
+
+    trio.run(main)
+
+
+def test_a_worker_reads_a_sidecar_and_survives_one_that_is_none(
+    test_data: object, model: object
+) -> None:
+    base = test_data / "data/formats/sidecar-pairs"  # type: ignore[operator]
+
+    async def main() -> None:
+        async with recogniser(jobs=1) as found:
+            stated = await found.read_sidecar((base / "iphone_7.xmp").read_bytes(), Facts())
+            assert stated is not None
+            assert stated.camera == "Apple iPhone 7"
+            assert stated.located is not None
+            assert stated.located.country == "JP"
+            for rubbish in (b"", bytes(range(256)) * 1000, b"<" * MAX_SIDECAR):
+                assert await found.read_sidecar(rubbish, Facts()) == Facts()
 
     trio.run(main)
 

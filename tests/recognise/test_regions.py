@@ -182,3 +182,15 @@ def test_no_packet_takes_long() -> None:
         told(("<mwg-rs:RegionList>" + evil).encode())
         told(io.BytesIO(evil.encode()).read())
     assert (datetime.now() - began).total_seconds() < 10
+
+
+def test_the_curies_are_marked_alike_however_their_picture_is_stored(test_data: object) -> None:
+    base = test_data / "data/formats/metadata"  # type: ignore[operator]
+    found = []
+    for name, orientation in (("portrait.jpg", None), ("portrait-orientation-6.jpg", 6)):
+        with Image.open(base / name) as image:
+            packet = read_xmp(image).decode()
+        found.append(rounded(dict(regions(packet, orientation, (840, 700)))))
+    assert found[0] == found[1]
+    assert found[0]["Marie Curie"] == (0.312, 0.209, 0.425, 0.407)
+    assert found[0]["Pierre Curie"] == (0.639, 0.119, 0.736, 0.36)
