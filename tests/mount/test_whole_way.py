@@ -13,7 +13,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from mounted import environment, unmount_by_force
+from mounted import HERE, environment, unmount_by_force
+
+sys.path.insert(0, str(HERE.parent / "recognise"))
+from hostile_files import hostile, mutated
 
 pytestmark = pytest.mark.mount
 
@@ -31,14 +34,14 @@ class Person:
         (home / "run").mkdir(mode=0o700)
         self.env = environment() | {"HOME": str(home), "XDG_RUNTIME_DIR": str(home / "run")}
 
-    def tagfs(self, *words: str, state: str = "state", expect: int = 0) -> str:
+    def tagfs(self, *words: str, state: str = "state", expect: int = 0, within: int = 300) -> str:
         """Run a command and return what it said; its exit status must be ``expect``."""
         command = [sys.executable, "-c", "from tagfs.cli.main import main; main()", *words]
         if words[0] not in ("umount", "wait", "status"):
             command += ["--vault", str(self.home / state)]
             command += ["--passphrase-file", str(self.home / "passphrase")]
         done = subprocess.run(
-            command, capture_output=True, text=True, env=self.env, timeout=300, cwd=self.home
+            command, capture_output=True, text=True, env=self.env, timeout=within, cwd=self.home
         )
         said = done.stdout + done.stderr
         assert done.returncode == expect, f"{words}: {done.returncode}: {said}"
@@ -156,3 +159,28 @@ def test_tampering_and_wrong_secrets_have_their_exit_codes(person: Person) -> No
     person.tagfs("mount", str(person.home / "passphrase"), expect=7)
     (person.home / "passphrase").write_text(PASSPHRASE + "\n")
     person.tagfs("search", "(", expect=2)
+
+
+@pytest.mark.parametrize("number", [10, pytest.param(1000, marks=pytest.mark.long)])
+def test_whatever_is_copied_in_costs_no_file_and_no_daemon(
+    number: int, person: Person, test_data: object
+) -> None:
+    """Of 1,000 the hostile files all go along, of ten a few."""
+    files = person.home / "files"
+    files.mkdir()
+    for path in hostile(test_data)[:: 1 if number == 1000 else 16]:
+        shutil.copy2(path, files / f"{len(os.listdir(files))} {path.name}")
+    mutated(test_data, files, number)
+    person.tagfs("init", "--remote", f"dir://{person.remote}")
+    person.mount()
+    shutil.copytree(files, person.mountpoint / "in")
+    waits = ("--for", "stored", "--timeout", str(3 * number + 250))
+    person.tagfs("wait", str(person.mountpoint), *waits, within=3 * number + 300)
+    person.same("in", files)
+    person.umount()
+    shutil.rmtree(person.home / "state")
+    person.tagfs("join", "--remote", f"dir://{person.remote}")
+    person.mount()
+    person.same("in", files)
+    person.umount()
+    assert "verified" in person.tagfs("verify", "--all")
