@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from typing import Final, Protocol
@@ -19,7 +19,7 @@ import trio
 
 from tagfs.catalog.records import PhotoRecord
 from tagfs.catalog.schema import Table
-from tagfs.catalog.standing import DENYING
+from tagfs.catalog.sights import Sight
 from tagfs.catalog.state import Change, PhotoChanged
 from tagfs.errors import FileError, Integrity
 from tagfs.model import (
@@ -36,16 +36,20 @@ from tagfs.model import (
 from tagfs.pipeline.contents import Contents
 from tagfs.pipeline.details import Details
 from tagfs.pipeline.ledger import Ledger
-from tagfs.recognise.adapting import Sample, threshold
+from tagfs.recognise.adapting import Sample, is_enough, threshold
 
 log = logging.getLogger(__name__)
 
 SETTLE: Final = 5.0
 """Seconds after a word in which others may come that make it a bulk edit."""
-SLICE: Final = 64
+SLICE: Final = 16
 """Photos between two rests."""
+MOST: Final = 1024
+"""Words on one tag, the newest, and photos without one, that are looked at."""
 
-_THRESHOLDS = b"thresholds"
+_THRESHOLDS, _CORRECTED = b"thresholds", b"corrected "
+_Correction = tuple[PhotoRecord, float, bool, Stamp]
+"""A photo, how surely networks see the tag, whether the user says that it has it, and when."""
 
 
 class Decides(Protocol):
@@ -73,14 +77,15 @@ class Adapting:
         decides: Callable[[Mapping[TagId, float]], Decides],
     ) -> None:
         """``decides`` returns the calibration with other thresholds for some tags."""
-        self._ledger = ledger
         self._state = ledger.state
+        self._store = ledger.catalog
         self._details = Details(ledger.state, contents)
+        self._spool = contents.spool
         self.decides = decides
-        raw = ledger.catalog.get(Table.LOCAL, _THRESHOLDS)
+        raw = self._store.get(Table.LOCAL, _THRESHOLDS)
         self.thresholds: dict[TagId, float] = {} if raw is None else cbor2.loads(raw)
         """By tag, of those that were corrected often enough."""
-        self._due = set(self.thresholds)  # what ships may be another today
+        self._due: dict[TagId, set[int]] = {}  # photos by number, of which something was said
         self._busy = False
         self.settle = SETTLE
         self._wake = trio.Event()
@@ -92,12 +97,12 @@ class Adapting:
             if not isinstance(change, PhotoChanged) or not change.tags:
                 continue
             photo = self._state.photos.get(change.photo)
-            if photo is None or not photo.words:
+            if photo is None or photo.number is None or not photo.words:
                 continue
-            corrected = {t for t in change.tags if not is_person(t) and self._said(photo, t)}
-            if corrected:
-                self._due |= corrected
-                self._wake.set()
+            for tag in change.tags:
+                if self._is_concept(tag) and self._said(photo, tag) is not None:
+                    self._due.setdefault(tag, set()).add(photo.number)
+                    self._wake.set()
 
     async def wait_idle(self) -> None:
         """Return when the thresholds are those of the words so far."""
@@ -114,12 +119,13 @@ class Adapting:
                 await self._wake.wait()
             self._busy = True
             await trio.sleep(self.settle)
-            batch, self._due = self._due, set()
-            for tag in sorted(batch):
+            batch, self._due = self._due, {}
+            for tag, photos in sorted(batch.items()):
                 try:
-                    await self._find(tag)
+                    await self._find(tag, photos)
                 except Exception:  # a threshold that stays as it was harms nobody
                     log.exception("the threshold of %s stays as it was", tag)
+            self._details.close()
             self._busy = False
 
     def adapted(self, analysis: Analysis) -> Analysis:
@@ -142,42 +148,70 @@ class Adapting:
 
     # -- one tag -------------------------------------------------------------------------------
 
-    async def _find(self, tag: TagId) -> None:
-        shipped = self.decides({})
-        photos = await self._photos(tag)
-        packs = {pack_name(pack) for photo in photos for pack in photo.counting}
-        usual = shipped.shipped(packs, tag)
-        words = {photo.id: said for photo in photos if (said := self._said(photo, tag))}
-        alone = _single(words)
-        samples = []
-        for photo in photos:
-            said = words.get(photo.id)
-            if said is not None and photo.id not in alone:
-                continue
-            confidence = await self._confidence(photo, tag, shipped)
-            if confidence is not None and (said is not None or confidence >= usual):
-                word = None if said is None else said[0]
-                samples.append(Sample(confidence, word))
-        found = threshold(samples, usual)
-        before = self.thresholds.pop(tag, usual)
-        if found != usual:
+    def _is_concept(self, tag: TagId) -> bool:
+        """Whether packs can see a tag: it is no person and none that the user made."""
+        return not is_person(tag) and self._state.taxonomy.name(tag) is not None
+
+    async def _find(self, tag: TagId, corrected: Iterable[int]) -> None:
+        decides = self.decides({})
+        told = await self._corrections(tag, corrected, decides)
+        single = _single(told)
+        shipped = decides.shipped(_packs(photo for photo, *_ in told), tag)
+        words = [Sample(sure, yes) for photo, sure, yes, _ in told if photo.id in single]
+        samples = words
+        if enough := is_enough(words, shipped):
+            samples = words + await self._silent(tag, {photo.number for photo, *_ in told})
+        found = threshold(samples, shipped) if enough else shipped
+        before = self.thresholds.pop(tag, shipped)
+        if found != shipped:
             self.thresholds[tag] = found
         if found != before:
-            self._ledger.catalog.put(Table.LOCAL, _THRESHOLDS, cbor2.dumps(self.thresholds))
-            self._ledger.catalog.request_commit()
+            self._store.put(Table.LOCAL, _THRESHOLDS, cbor2.dumps(self.thresholds))
+            self._store.request_commit()
 
-    async def _photos(self, tag: TagId) -> list[PhotoRecord]:
-        """Return the photos that have a tag, or were denied it."""
-        postings = self._state.photos.postings
-        found = []
-        for count, number in enumerate(postings.bitmap(tag.encode()) | postings.bitmap(DENYING)):
+    async def _corrections(
+        self, tag: TagId, more: Iterable[int], decides: Decides
+    ) -> list[_Correction]:
+        """Return the newest words on a tag where the packs' confidence is known, and keep which
+        they are; ``more`` are the numbers of photos that came to them."""
+        raw = self._store.get(Table.LOCAL, _CORRECTED + tag.encode())
+        kept: dict[int, float | None] = {} if raw is None else cbor2.loads(raw)
+        kept |= dict.fromkeys(more)
+        told, known = [], dict[int, float | None]()
+        for count, number in enumerate(sorted(kept, reverse=True)[:MOST]):
             if count % SLICE == 0:
                 await trio.lowlevel.checkpoint()
-            shown = self._state.photos.names.shown(number)
-            photo = None if shown is None else self._state.photos.get(shown.photo)
-            if photo is not None and (tag in photo.tags or self._said(photo, tag)):
-                found.append(photo)
+            photo = self._photo(number)
+            said = None if photo is None else self._said(photo, tag)
+            if photo is None or said is None:
+                continue  # taken back, or the photo is gone
+            sure = kept[number]
+            if sure is None:
+                sure = await self._confidence(photo, tag, decides)
+            known[number] = sure
+            if sure is not None:
+                told.append((photo, sure, *said))
+        self._store.put(Table.LOCAL, _CORRECTED + tag.encode(), cbor2.dumps(known))
+        return told
+
+    async def _silent(self, tag: TagId, spoken: Collection[int | None]) -> list[Sample]:
+        """Return photos that have a tag by what the packs see; of many, some stand for all."""
+        numbers = [n for n in self._state.photos.postings.bitmap(tag.encode()) if n not in spoken]
+        every = max(1, -(-len(numbers) // MOST))
+        found = []
+        for count, number in enumerate(numbers[::every]):
+            if count % SLICE == 0:
+                await trio.lowlevel.checkpoint()
+            photo = self._photo(number)
+            if photo is not None and self._said(photo, tag) is None:
+                sure = self._seen(photo, tag)
+                if sure is not None:
+                    found.append(Sample(sure, None, every))
         return found
+
+    def _photo(self, number: int) -> PhotoRecord | None:
+        shown = self._state.photos.names.shown(number)
+        return None if shown is None else self._state.photos.get(shown.photo)
 
     def _said(self, photo: PhotoRecord, tag: TagId) -> tuple[bool, Stamp] | None:
         """Return whether the user said that a photo has a tag, and when; None for nothing.
@@ -195,32 +229,51 @@ class Adapting:
             return None
         return tag in photo.tags, max(words)[0]
 
-    async def _confidence(self, photo: PhotoRecord, tag: TagId, decides: Decides) -> float | None:
-        """Return how surely the packs see a tag in a photo; None where that cannot be told now."""
+    def _seen(self, photo: PhotoRecord, tag: TagId) -> float | None:
+        """Return how surely networks gave a photo a tag; None where they did not.
+
+        Rows without votes are not of networks: persons, and what files say of themselves.
+        """
         canonical = self._state.photos.canonical
-        seen = [share for t, share in photo.seen.items() if canonical(t) == tag]
-        if seen:
-            return max(seen)
+        rows = (sight.tags for sight in photo.counting.values() if sight.details is not None)
+        sure = (s.confidence for tags in rows for s in tags if canonical(s.tag) == tag)
+        return max(sure, default=None)
+
+    async def _confidence(self, photo: PhotoRecord, tag: TagId, decides: Decides) -> float | None:
+        """Return how surely networks see a tag in a photo; None where that cannot be told now."""
+        seen = self._seen(photo, tag)
+        if seen is not None:
+            return seen
         votes = {}
         try:
             for pack, sight in photo.counting.items():
+                if not self._is_here(sight):
+                    return None  # nothing is fetched for this
                 kept = await self._details.of(sight)
                 if kept is not None:
                     votes[pack_name(pack)] = kept[0]
         except (FileError, Integrity):
-            return None  # not here and no network: what it would say is missed, no more
-        finally:
-            self._details.close()
+            return None
         shares = decides.shares(votes) if votes else {}
+        canonical = self._state.photos.canonical
         return max((share for t, share in shares.items() if canonical(t) == tag), default=None)
 
+    def _is_here(self, sight: Sight) -> bool:
+        """Whether what was kept of a look lies on this machine; so does nothing."""
+        pack = None if sight.details is None else self._state.photos.content(sight.details[0])
+        return all(self._spool.is_here(part.name) for part in (pack.parts if pack else ()))
 
-def _single(words: Mapping[ContentId, tuple[bool, Stamp]]) -> set[ContentId]:
+
+def _packs(photos: Iterable[PhotoRecord]) -> set[str]:
+    return {pack_name(pack) for photo in photos for pack in photo.counting}
+
+
+def _single(told: Iterable[_Correction]) -> set[ContentId]:
     """Return the photos whose word was said alone, not in one go with others."""
     by_device = defaultdict(list)
-    for photo, (_, stamp) in words.items():
-        by_device[stamp.device].append((stamp.hlc >> 16, photo))
-    single = set(words)
+    for photo, _, _, stamp in told:
+        by_device[stamp.device].append((stamp.hlc >> 16, photo.id))
+    single = {ident for said in by_device.values() for _, ident in said}
     for said in by_device.values():
         for (early, one), (late, other) in pairwise(sorted(said)):
             if late - early < ACT_GAP * 1000:

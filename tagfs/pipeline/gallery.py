@@ -130,8 +130,9 @@ class Gallery:
         self.persons = Persons(ledger, contents, faces.gate, faces.limits)
         self.looker.said = partial(named_in_file, ledger.state, ledger.name_person)
         reads = recogniser if isinstance(recogniser, ReadsSidecars) else None
-        self.sidecars = Sidecars(ledger, contents, reads, self.looker.said)
-        self.looker.recorded = self._looked_at
+        self.sidecars = Sidecars(ledger, contents, reads, rest, self.looker.said)
+        self.looker.recorded = self.persons.look_at
+        self.looker.looked = self.sidecars.look_at
         ledger.on_changes(self.persons.changed)
         self.adapting = Adapting(ledger, contents, todays)
         self.looker.adapted = self.adapting.adapted
@@ -175,10 +176,6 @@ class Gallery:
         if by_user:
             self.uploader.line.give_way()
         self.uploader.wake()
-
-    def _looked_at(self, photo: ContentId) -> None:
-        self.persons.look_at(photo)
-        self.sidecars.look_at(photo)
 
     def _unseen(self, ident: ContentId) -> bool:
         photo = self.state.photos.get(ident)

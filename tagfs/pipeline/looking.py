@@ -14,6 +14,7 @@ from tagfs.catalog.records import PhotoRecord
 from tagfs.catalog.state import State
 from tagfs.errors import FileError, Integrity, RemoteError
 from tagfs.model import FACES, METADATA, Analysis, Content, ContentId, Facts, Seen, pack_name
+from tagfs.pipeline.named_in_files import with_marked_before
 from tagfs.pipeline.resting import Rest
 from tagfs.recognise.packs import PackMissing
 from tagfs.vault.ops import Entity, Field, Op, RecordAnalysis, RecordContent, SetRegister
@@ -88,7 +89,9 @@ class Looker:
         self._temporary = temporary
         self.rest = rest
         self.recorded: Callable[[ContentId], None] = lambda ident: None
-        """Told of each photo when what was seen of it is journalled."""
+        """Told of each photo when what was seen of it is journalled, or when it was passed over."""
+        self.looked: Callable[[ContentId], None] = lambda ident: None
+        """Told of those of them that were looked at."""
         self.said: Callable[[ContentId, Facts], list[Op]] = lambda ident, facts: []
         """Asked what the user said in the metadata of a photo."""
         self.adapted: Callable[[Analysis], Analysis] = lambda analysis: analysis
@@ -219,8 +222,10 @@ class Looker:
                 continue
             del self._done[: len(batch)]
             looked = {ident for ident, _ in batch}
-            for ident in looked:
+            for ident, analysis in batch:
                 self.recorded(ident)
+                if analysis is not None:
+                    self.looked(ident)
             self._queued -= looked
             self._again -= looked
             self._recorded.set()
@@ -273,6 +278,8 @@ class Looker:
         ]
         for each in placed:
             thumbnail = (small.id, *each.thumbnail) if small and each.thumbnail else None
+            photo = self._state.photos.get(each.photo)
+            facts = with_marked_before(photo, each.analysis.facts)
             for seen, where in each.seen:
                 ops.append(
                     RecordAnalysis(
@@ -280,13 +287,13 @@ class Looker:
                         seen.pack,
                         each.analysis.media_type,
                         seen.tags,
-                        each.analysis.facts,
+                        facts,
                         (pack.id, *where) if pack is not None and where is not None else None,
                         thumbnail,
                         each.analysis.unreadable,
                     )
                 )
-            ops += self.said(each.photo, each.analysis.facts)
+            ops += self.said(each.photo, facts)
         return ops
 
     def _name(self, ident: ContentId) -> list[Op]:

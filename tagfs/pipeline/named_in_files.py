@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from tagfs.catalog.records import PhotoRecord
 from tagfs.catalog.state import State
-from tagfs.model import NEVER, ContentId, Facts, TagId, Word
+from tagfs.model import ContentId, Facts, TagId, Word
 from tagfs.pipeline.person_ids import is_nameless
 from tagfs.recognise.face import Face
 from tagfs.recognise.regions import Box
+from tagfs.vault.facts import MAX_REGIONS
 from tagfs.vault.ops import Entity, Field, Op, SetRegister, SetWord
 
 MARKED: Final = 0.2
@@ -21,21 +23,35 @@ another program: some mark the whole head, some from the brows down."""
 def named_in_file(
     state: State, name_person: Callable[[str], TagId], photo: ContentId, facts: Facts
 ) -> list[Op]:
-    """Return what says that these people are in a photo.
+    """Return what says that these people are in a photo, to be said before the facts are recorded.
 
-    What was ever said of one of them on this photo stays, also that nothing is said any more.
+    It is said once: not of a face that was marked when the photo was looked at before, whose person
+    may have another name today, and not of a person of whom the user has said anything here.
     """
+    known = state.photos.get(photo)
+    before = known.sight.facts.regions if known is not None and known.sight is not None else ()
+    marked = {region.name for region in before}
+    spoken = {state.photos.canonical(tag) for tag in (known.words if known is not None else ())}
     ops: list[Op] = []
-    for region in facts.regions:
-        if region.name.startswith(".") or is_nameless(region.name):
+    for name in (region.name for region in facts.regions if region.name not in marked):
+        if name.startswith(".") or is_nameless(name):
             continue
-        tag = state.photos.person(region.name)
+        tag = state.photos.person(name)
         if tag is None:
-            tag = name_person(region.name)
-            ops.append(SetRegister(Entity.TAG, tag.encode(), Field.TAG_NAME, region.name))
-        if state.word(photo, tag)[1] == NEVER:
+            tag = name_person(name)
+            ops.append(SetRegister(Entity.TAG, tag.encode(), Field.TAG_NAME, name))
+        if tag not in spoken:
             ops.append(SetWord(photo, tag, Word.YES))
     return ops
+
+
+def with_marked_before(photo: PhotoRecord | None, facts: Facts) -> Facts:
+    """Return facts with the faces that were marked when the photo was looked at before: those of a
+    sidecar, which a new look at the photo does not find."""
+    before = photo.sight.facts.regions if photo is not None and photo.sight is not None else ()
+    names = {region.name for region in facts.regions}
+    more = tuple(region for region in before if region.name not in names)
+    return replace(facts, regions=(*facts.regions, *more)[:MAX_REGIONS]) if more else facts
 
 
 def may_be_of(state: State, photo: PhotoRecord, tag: TagId, faces: Sequence[Face]) -> Sequence[int]:

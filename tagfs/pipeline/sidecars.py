@@ -14,12 +14,15 @@ from typing import Final, Protocol, runtime_checkable
 import trio
 
 from tagfs.catalog.folders import FILE
+from tagfs.catalog.pages import Pages
 from tagfs.catalog.records import PhotoRecord
+from tagfs.catalog.schema import Table
 from tagfs.catalog.state import Change, EntryChanged, FileChanged
 from tagfs.errors import FileError, Integrity
 from tagfs.model import Content, ContentId, Facts, FileId, FolderId
 from tagfs.pipeline.contents import Contents
 from tagfs.pipeline.ledger import Ledger
+from tagfs.pipeline.resting import Rest
 from tagfs.recognise.messages import MAX_SIDECAR
 from tagfs.recognise.packs import PackMissing
 from tagfs.recognise.sniff import EXTENSIONS
@@ -27,9 +30,12 @@ from tagfs.vault.ops import Op, RecordAnalysis
 
 log = logging.getLogger(__name__)
 
-RETRY: Final = 2.0
-"""Seconds after which what the disk had no room for is tried again."""
+LATER: Final = 60.0
+"""Seconds after which what could not be had, or written down, is tried again."""
 _XMP: Final = (b".xmp", b".XMP")
+_DUE: Final = b"sidecars"
+_SEEN: Final = b"sidecars seen"
+"""There is a row of this name once there was a sidecar: until then nothing is looked for."""
 
 
 @runtime_checkable
@@ -41,13 +47,17 @@ class ReadsSidecars(Protocol):
 
 
 class Sidecars:
-    """The task that reads sidecars."""
+    """The photos beside sidecars that are to be read, kept over a restart, and the task that reads.
+
+    Of what another device wrote only what is here is read: that device has read it.
+    """
 
     def __init__(
         self,
         ledger: Ledger,
         contents: Contents,
         reads: ReadsSidecars | None,
+        rest: Rest,
         said: Callable[[ContentId, Facts], list[Op]],
     ) -> None:
         """``said`` returns what facts let the user say. Nothing is read without ``reads``."""
@@ -55,31 +65,34 @@ class Sidecars:
         self._state = ledger.state
         self._contents = contents
         self._reads = reads
+        self._rest = rest
         self._said = said
-        self._due: dict[ContentId, None] = {}
+        self._pages = Pages(ledger.catalog, Table.LOCAL)
+        self._any = ledger.catalog.get(Table.LOCAL, _SEEN) is not None
+        self._due = {ContentId(item): slot for slot, item in self._pages.scan(_DUE)}
+        self._later: dict[ContentId, int] = {}  # that could not be had
         self._busy = False
         self._wake = trio.Event()
         self._rested = trio.Event()
 
     def changed(self, changes: Iterable[Change]) -> None:
-        """Hear which sidecars are others now."""
+        """Hear which sidecars, or photos beside one, are others now."""
         for change in changes:
-            if isinstance(change, EntryChanged) and change.name.endswith(_XMP):
-                self._add(self._photos(change.folder, change.name))
-            elif isinstance(change, FileChanged):
+            if isinstance(change, EntryChanged):
+                self._entry(change.folder, change.name)
+            elif isinstance(change, FileChanged) and self._any:
                 file = self._state.file(change.file)
                 for folder, name in file.entries if file is not None else ():
-                    if name.endswith(_XMP):
-                        self._add(self._photos(folder, name))
+                    self._entry(folder, name)
 
     def look_at(self, ident: ContentId) -> None:
         """Consider a photo that was just looked at."""
         photo = self._state.photos.get(ident)
-        if photo is not None and self._beside(photo) is not None:
-            self._add([ident])
+        if self._any and photo is not None and self._beside(photo) is not None:
+            self._add(ident)
 
     async def wait_idle(self) -> None:
-        """Return when every sidecar was read."""
+        """Return when every sidecar that can be had was read."""
         while self._due or self._busy:
             await self._rested.wait()
 
@@ -90,30 +103,52 @@ class Sidecars:
                 self._rested.set()
                 self._rested = trio.Event()
                 self._wake = trio.Event()
-                await self._wake.wait()
+                with trio.move_on_after(LATER if self._later else float("inf")):
+                    await self._wake.wait()
+                if not self._due:
+                    self._due, self._later = self._later, {}
             self._busy = True
+            await self._rest.wait_over()
             ident = next(iter(self._due))
-            del self._due[ident]
+            slot = self._due.pop(ident)
             try:
-                ops = await self._consider(ident)
-            except (FileError, Integrity, PackMissing) as error:  # what it states stays in the file
-                log.warning("the sidecar of %s is not read: %s", ident.hex()[:16], error)
-                ops = []
-            try:
-                if ops:
+                if ops := await self._consider(ident):
                     self._ledger.commit(ops)
-            except FileError as error:
-                log.warning("what a sidecar states waits: %s", error)
-                await trio.sleep(RETRY)
-                self._add([ident])
+                self._pages.clear(_DUE, slot)
+                self._ledger.catalog.request_commit()
+            except (FileError, PackMissing) as error:  # no network, no room, no worker
+                log.warning("the sidecar of %s waits: %s", ident.hex()[:16], error)
+                self._later[ident] = slot
+            except Integrity as error:
+                log.warning("the sidecar of %s is not read: %s", ident.hex()[:16], error)
+                self._pages.clear(_DUE, slot)
             self._busy = False
             await trio.lowlevel.checkpoint()
 
-    def _add(self, photos: Iterable[ContentId]) -> None:
-        if self._reads is not None:
-            for ident in photos:
-                self._due[ident] = None
-                self._wake.set()
+    def _entry(self, folder: FolderId, name: bytes) -> None:
+        """Find out whether a name is one of a pair."""
+        if name.endswith(_XMP):
+            if not self._any:
+                self._any = True
+                self._ledger.catalog.put(Table.LOCAL, _SEEN, b"")
+            if (content := self._content(folder, name)) is not None and self._is_here(content):
+                for ident in self._photos(folder, name):
+                    self._add(ident)
+        elif self._any and (content := self._content(folder, name)) is not None:
+            photo = self._state.photos.get(content.id)
+            sidecar = None if photo is None or photo.sight is None else self._beside(photo)
+            if sidecar is not None and self._is_here(sidecar):
+                self._add(content.id)
+
+    def _add(self, ident: ContentId) -> None:
+        if self._reads is None or ident in self._due:
+            return
+        slot = self._later.pop(ident, None)
+        self._due[ident] = self._pages.append(_DUE, ident) if slot is None else slot
+        self._wake.set()
+
+    def _is_here(self, content: Content) -> bool:
+        return all(self._contents.spool.is_here(part.name) for part in content.parts)
 
     async def _consider(self, ident: ContentId) -> list[Op]:
         """Return a row with other facts, where the sidecar states others."""
@@ -128,7 +163,7 @@ class Sidecars:
         if photo is None or photo.sight is None or stated is None:
             return []
         if photo.sight.stamp != before.stamp:
-            self._add([ident])  # looked at meanwhile
+            self._add(ident)  # looked at meanwhile
             return []
         facts = overridden(before.facts, stated)
         if facts == before.facts:

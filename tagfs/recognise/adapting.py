@@ -1,8 +1,8 @@
 """Where one gallery's own words put the threshold of a concept. Pure.
 
-The threshold stays as it ships until the user corrected a concept several times. Then it is put
-where the mean confidence of what passes, with the words in its place where there are any, is what
-was promised: a correction counts fully, a photo that nobody spoke of as surely as it was stated.
+The threshold stays as it ships until the user corrected a concept several times. It rises when more
+of a concept's tags were denied than was promised, and only as far as that asks for: what the user
+left standing counts as right. It falls to where the user added the concept again and again.
 """
 
 from __future__ import annotations
@@ -27,49 +27,57 @@ class Sample:
 
     confidence: float  # calibrated share in [0, 1]
     word: bool | None  # None: nothing
+    weight: float = 1.0  # photos that this one stands for
 
-    @property
-    def worth(self) -> float:
-        """How surely the concept is there."""
-        return self.confidence if self.word is None else float(self.word)
+
+def is_enough(words: Sequence[Sample], shipped: float) -> bool:
+    """Whether corrections, without the photos of which nothing was said, can move a threshold."""
+    denied = sum(s.word is False and s.confidence >= shipped for s in words)
+    added = sum(s.word is True and s.confidence < shipped for s in words)
+    return max(denied, added) >= LEAST
 
 
 def threshold(samples: Sequence[Sample], shipped: float) -> float:
     """Return the threshold for a concept.
 
-    ``samples`` are all photos at or above the shipped one, and those below it of which the user
+    ``samples`` are the photos that have its tag by what the packs see, and those of which the user
     spoke.
     """
-    above = [s for s in samples if s.confidence >= shipped]
-    denied = [s.confidence for s in above if s.word is False]
-    if len(denied) >= LEAST and _share(above) < PROMISED:
-        return _raised(above, max(denied))
-    below = sorted((s for s in samples if s.confidence < shipped), key=lambda s: -s.confidence)
-    return _lowered(below, shipped)
+    above = sorted(
+        (s for s in samples if s.confidence >= shipped), key=lambda s: s.confidence, reverse=True
+    )
+    below = sorted(
+        (s for s in samples if s.confidence < shipped), key=lambda s: s.confidence, reverse=True
+    )
+    if sum(s.word is False for s in above) >= LEAST:
+        raised = _raised(above, shipped)
+        if raised > shipped:
+            return raised
+    return _lowered([s for s in below if s.word is not None], shipped)
 
 
-def _raised(above: Sequence[Sample], most: float) -> float:
+def _raised(above: Sequence[Sample], shipped: float) -> float:
     """Return the least threshold that keeps the promise, just above every wrong one at most."""
-    for cut in sorted({s.confidence for s in above}):
-        if cut > most:
-            break
-        if _share([s for s in above if s.confidence >= cut]) >= PROMISED:
-            return cut
-    return math.nextafter(most, 1.0)
+    found = math.nextafter(max(s.confidence for s in above if s.word is False), 1.0)
+    told = right = 0.0
+    for index, sample in enumerate(above):
+        told += sample.weight
+        right += sample.weight * (sample.word is not False)
+        last = index + 1 == len(above)
+        if not last and above[index + 1].confidence == sample.confidence:
+            continue  # a threshold takes all that are equally sure
+        if right >= PROMISED * told:
+            found = min(found, shipped if last else sample.confidence)
+    return found
 
 
 def _lowered(below: Sequence[Sample], shipped: float) -> float:
     """Return the least threshold between which and the shipped one the promise is kept."""
-    found = shipped
-    for count in range(LEAST, len(below) + 1):
-        between = below[:count]
-        right = sum(s.word is True for s in between)
-        stated = sum(s.confidence for s in between) / count
-        share = (right + WEIGHT * stated) / (count + WEIGHT)
-        if between[-1].word is True and share >= PROMISED:
-            found = between[-1].confidence
+    found, right, stated = shipped, 0, 0.0
+    for count, sample in enumerate(below, 1):
+        right += sample.word is True
+        stated += sample.confidence
+        share = (right + WEIGHT * stated / count) / (count + WEIGHT)
+        if right >= LEAST and sample.word is True and share >= PROMISED:
+            found = sample.confidence
     return found
-
-
-def _share(samples: Sequence[Sample]) -> float:
-    return sum(s.worth for s in samples) / len(samples)

@@ -16,7 +16,7 @@ from PIL import Image
 from tagfs.model import Facts, Place, Region
 from tagfs.recognise.regions import regions
 from tagfs.recognise.xmp import Packet
-from tagfs.vault.facts import GRAINS
+from tagfs.vault.facts import GRAINS, MAX_NAMED
 
 Iptc = Mapping[tuple[int, int], bytes | list[bytes]]
 _NO_IPTC: Iptc = {}
@@ -78,11 +78,13 @@ def read_offset(text: str) -> str | None:
 
 
 def camera(make: str, model: str) -> str | None:
-    """Return maker and model without saying the maker twice; None for nothing."""
+    """Return maker and model without saying the maker twice, at most 256 bytes of them (as much
+    as is kept); None for nothing."""
     brand = make.split()[0].casefold() if make else ""
     if model and brand and brand in model.casefold().split():
-        return model
-    return " ".join(filter(None, (make, model))) or None
+        make = ""
+    named = " ".join(filter(None, (make, model)))
+    return named.encode()[:MAX_NAMED].decode("utf-8", "ignore") or None
 
 
 def lens(make: str, model: str) -> str | None:

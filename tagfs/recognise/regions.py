@@ -16,7 +16,7 @@ Box = tuple[float, float, float, float]
 
 MOST = 64
 """Faces of one picture that are believed."""
-_NUMBER = re.compile(r"\d{0,3}(?:\.\d{1,20})?(?:[eE]-\d{1,2})?")
+_NUMBER = re.compile(r"(?=\.?\d)\d{0,3}(?:\.\d{1,20})?(?:[eE]-\d{1,2})?")
 _UPRIGHT: dict[int, Callable[[float, float], tuple[float, float]]] = {
     2: lambda x, y: (1 - x, y),
     3: lambda x, y: (1 - x, 1 - y),

@@ -13,6 +13,8 @@ _COUNTRY = re.compile(r"[A-Z]{2}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 MAX_REGIONS = 64
 """Marked faces of one picture, at most."""
+MAX_NAMED = 256
+"""Bytes of the name of a camera or lens, at most."""
 GRAINS = 65535
 """Steps of a share of a side."""
 
@@ -59,7 +61,7 @@ def _optional_int(value: Any, limit: int) -> int | None:
 
 
 def _optional_text(value: Any) -> str | None:
-    return None if value is None else _text(value, 256)
+    return None if value is None else _text(value, MAX_NAMED)
 
 
 def _optional_hash(value: Any) -> int | None:

@@ -13,9 +13,12 @@ from gallery_kit import Folder, make, opened
 from PIL import Image
 
 from tagfs.catalog.photos import ALL
-from tagfs.model import Analysis, Facts, Scored, TagId
+from tagfs.model import METADATA, Analysis, Facts, Scored, TagId
 from tagfs.pipeline import adapting
+from tagfs.pipeline.details import Details
+from tagfs.recognise.kinds import SELFIE
 from tagfs.recognise.rescoring import todays
+from tagfs.vault.ops import RecordAnalysis
 from tagfs.views.why import why
 
 CUT = 0.5
@@ -147,6 +150,60 @@ def test_a_bulk_edit_says_nothing_of_the_recogniser(tmp_path: Path) -> None:
         assert g.gallery.adapting.thresholds == {}
         await copy_in(g, d=145)
         assert g.names("tags/dog") == ["d.png"]
+
+    run(tmp_path, script)
+
+
+@pytest.mark.usefixtures("one_by_one")
+def test_a_threshold_is_the_same_after_rescans_restarts_and_more_words(tmp_path: Path) -> None:
+    right = {f"r{i}": 200 + i for i in range(8)}
+    between = {f"b{i}": 142 + i for i in range(4)}
+
+    async def script(g: Folder) -> None:
+        await copy_in(g, **right, **between)
+        await deny(g)
+        before = g.gallery.adapting.thresholds[DOG]
+        assert before > 145 / 255
+        for _ in range(2):
+            await rescan(g)
+            g.rm("tags/dog/r0.png")  # said, and taken back
+            g.ln("r0.png", "tags/dog/r0.png")
+            await g.gallery.adapting.wait_idle()
+            assert g.gallery.adapting.thresholds[DOG] == before
+        assert not set(g.names("tags/dog")) & {f"{name}.png" for name in between}
+        script.threshold = before  # type: ignore[attr-defined]
+
+    async def later(g: Folder) -> None:
+        await g.gallery.adapting.wait_idle()
+        assert g.gallery.adapting.thresholds == {DOG: script.threshold}  # type: ignore[attr-defined]
+
+    run(tmp_path, script, later)
+
+
+@pytest.mark.usefixtures("one_by_one")
+def test_tags_of_the_users_own_and_what_files_say_move_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def script(g: Folder) -> None:
+        reads = []
+        monkeypatch.setattr(Details, "of", lambda self, sight: reads.append(sight))
+        await copy_in(g, **DOGS)
+        g.mkdir("tags/holiday")
+        g.mkdir("tags/selfie")
+        for name in DOGS:
+            g.ln(f"{name}.png", f"tags/holiday/{name}.png")
+            g.rm(f"tags/holiday/{name}.png")
+            photo = g.tree.at(f"{name}.png".encode()).content
+            assert photo is not None
+            row = RecordAnalysis(
+                photo[0], METADATA, "image/png", (Scored(SELFIE, 1.0),), Facts(), None, None, None
+            )
+            g.gallery.ledger.commit([row])
+            g.rm(f"tags/selfie/{name}.png")
+        monkeypatch.setattr(g.gallery.adapting, "_is_here", lambda sight: False)
+        await g.gallery.adapting.wait_idle()
+        assert g.gallery.adapting.thresholds == {}
+        assert reads == []
 
     run(tmp_path, script)
 

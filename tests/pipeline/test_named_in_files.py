@@ -15,7 +15,10 @@ from PIL.PngImagePlugin import PngInfo
 from test_persons import Faces, group, people, settled
 
 from tagfs.catalog.photos import ALL
-from tagfs.model import Analysis, Facts, Region
+from tagfs.catalog.records import PhotoRecord
+from tagfs.catalog.sights import Sight
+from tagfs.model import NEVER, Analysis, ContentId, Facts, Region
+from tagfs.pipeline.named_in_files import with_marked_before
 from tagfs.recognise.face import packed, unpacked
 
 Box = tuple[float, float, float, float]
@@ -120,3 +123,43 @@ def test_names_that_tagfs_gives_itself_are_nobodys(tmp_path: Path) -> None:
         assert people(g) == {}
 
     run(tmp_path, script)
+
+
+async def look_again(g: Folder) -> None:
+    g.gallery.rescan.start(g.gallery.state.photos.postings.bitmap(ALL), True, True)
+    await g.gallery.rescan.wait(lambda done, total: None)
+    await settled(g)
+
+
+def test_a_person_who_was_renamed_keeps_the_new_name_at_the_next_look(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        await copy_in(g, a=marked(1, 4, Anna=0))
+        g.mv("people/Anna", "people/Anna Smith")
+        await look_again(g)
+        assert people(g) == {"Anna Smith": ["a.png"]}
+
+    run(tmp_path, script)
+
+
+def test_a_no_holds_when_its_person_was_merged_into_another(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        await copy_in(g, a=marked(1, 4, Anna=0), b=marked(2, 5, Ben=0))
+        g.rm("people/Anna/a.png")
+        await settled(g)
+        g.mv("people/Anna", "people/Ben")
+        await settled(g)
+        await look_again(g)
+        assert "a.png" not in g.names("people/Ben")
+
+    run(tmp_path, script)
+
+
+def test_what_a_sidecar_marked_is_known_at_the_next_look(tmp_path: Path) -> None:
+    old = Facts(regions=(Region("Anna", (0.0, 0.0, 0.5, 0.5)),))
+    new = Facts(regions=(Region("Ben", (0.5, 0.0, 1.0, 0.5)),))
+    record = PhotoRecord(ContentId(bytes(32)))
+    assert with_marked_before(record, new) == new
+    record.sights["default-1"] = Sight(NEVER, "image/png", (), old, None, None, None)
+    assert [r.name for r in with_marked_before(record, new).regions] == ["Ben", "Anna"]
+    assert with_marked_before(record, old) == old
+    assert with_marked_before(None, new) == new

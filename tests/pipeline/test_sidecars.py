@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from tagfs.errors import FileError
 from tagfs.model import Facts, Place, Region
 from tagfs.pipeline.sidecars import overridden
 from tagfs.recognise.messages import MAX_SIDECAR, pack_sidecar, read_sidecar
+from tagfs.recognise.packs import PackMissing
 from tagfs.recognise.telling import beside
 
 XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF>
@@ -188,10 +190,85 @@ def test_a_disk_without_room_delays_it_no_more(
             return commit(ops, *more, **named)  # type: ignore[arg-type]
 
         monkeypatch.setattr(g.gallery.ledger, "commit", full)
-        monkeypatch.setattr("tagfs.pipeline.sidecars.RETRY", 0.0)
+        monkeypatch.setattr("tagfs.pipeline.sidecars.LATER", 0.0)
         await g.write("a.xmp", xmp())
         await settled(g)
+        while not day(g, "2011-02-03"):
+            await trio.lowlevel.checkpoint()
         assert refused
+        assert day(g, "2011-02-03") == ["a.jpg"]
+
+    run(tmp_path, script)
+
+
+def test_a_photo_that_is_known_already_comes_beside_a_sidecar(tmp_path: Path) -> None:
+    async def script(g: Folder, eyes: Reads) -> None:
+        g.mkdir("d")
+        await g.write("d/a.xmp", xmp())
+        await g.write("a.jpg", photo(1, date="2019:05:06 07:08:09"))
+        await settled(g)
+        assert day(g, "2019-05-06") == ["a.jpg"]
+        g.mv("a.jpg", "d/a.jpg")
+        await settled(g)
+        assert day(g, "2011-02-03") == ["a.jpg"]
+        await g.write("e.jpg", photo(2))
+        await g.write("d/e.xmp", xmp("2012-03-04T10:20:30"))
+        await settled(g)
+        await g.write("d/e.jpg", photo(2))  # the same bytes once more
+        await settled(g)
+        assert day(g, "2012-03-04") == ["e.jpg"]
+
+    run(tmp_path, script)
+
+
+def test_what_was_not_read_yet_is_read_after_a_restart(tmp_path: Path) -> None:
+    class Away(Reads):
+        async def read_sidecar(self, packet: bytes, facts: Facts) -> Facts | None:
+            raise PackMissing("no worker")
+
+    async def main() -> None:
+        await make(tmp_path)
+        async with opened(tmp_path, recogniser=Away()) as g:
+            await g.write("a.jpg", photo(1, date="2019:05:06 07:08:09"))
+            await g.write("a.xmp", xmp())
+            await settled(g)
+            assert day(g, "2019-05-06") == ["a.jpg"]
+        async with opened(tmp_path, recogniser=Reads()) as g:
+            await settled(g)
+            assert day(g, "2011-02-03") == ["a.jpg"]
+
+    trio.run(main)
+
+
+def test_a_catalog_that_is_made_anew_needs_no_sidecar_of_the_remote(tmp_path: Path) -> None:
+    async def main() -> None:
+        await make(tmp_path)
+        async with opened(tmp_path, recogniser=Reads()) as g:
+            await g.write("a.jpg", photo(1, date="2019:05:06 07:08:09"))
+            await g.write("a.xmp", xmp())
+            await settled(g)
+            assert await g.gallery.wait("stored", 20)
+        shutil.rmtree(tmp_path / "state" / "cache")
+        shutil.rmtree(tmp_path / "state" / "catalog")
+        eyes = Reads()
+        async with opened(tmp_path, recogniser=eyes) as g:
+            await settled(g)
+            assert day(g, "2011-02-03") == ["a.jpg"]
+        assert eyes.asked == 0
+
+    trio.run(main)
+
+
+def test_a_pause_of_recognition_holds_for_sidecars(tmp_path: Path) -> None:
+    async def script(g: Folder, eyes: Reads) -> None:
+        await g.write("a.jpg", photo(1))
+        await settled(g)
+        await g.gallery.looker.rest.pause()
+        await g.write("a.xmp", xmp())
+        assert not await g.gallery.wait("recognised", 0.3)
+        assert eyes.asked == 0
+        await g.gallery.looker.rest.resume()
+        await settled(g)
         assert day(g, "2011-02-03") == ["a.jpg"]
 
     run(tmp_path, script)

@@ -21,6 +21,7 @@ from tagfs.recognise.facts import (
     read_offset,
     read_place,
 )
+from tagfs.vault.facts import decode_facts, encode_facts
 
 NOW = datetime(2026, 11, 24, 12, 0, 0)
 
@@ -280,3 +281,13 @@ def test_any_gps_directory_gives_a_place_on_the_globe_or_none(gps: dict[int, Any
 @given(st.binary(max_size=2000))
 def test_any_xmp_is_read_without_an_error(xmp: bytes) -> None:
     assert facts(Image.Exif(), xmp).width == 4
+
+
+def test_names_of_cameras_and_lenses_are_as_long_as_is_kept() -> None:
+    exif = written(
+        main={0x010F: "m" * 100, 0x0110: "\u00e9" * 100},
+        details={0xA433: "l" * 100, 0xA434: "\u00e9" * 100},
+    )
+    told = facts(exif)
+    assert decode_facts(encode_facts(told)) == told
+    assert camera("m" * 100, "\u00e9" * 100) == "m" * 100 + " " + "\u00e9" * 77

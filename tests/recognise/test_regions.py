@@ -156,7 +156,15 @@ def test_a_thousand_faces_are_64() -> None:
 
 
 PIECES = st.sampled_from(
-    [*MWG.format(w=4, h=3).split("\n"), *MICROSOFT.split("\n"), "<rdf:li ", "nan", "1e-99", "-1"]
+    [
+        *MWG.format(w=4, h=3).split("\n"),
+        *MICROSOFT.split("\n"),
+        "<rdf:li ",
+        "nan",
+        "1e-99",
+        "-1",
+        "stArea:x>e-5<",
+    ]
 )
 
 
