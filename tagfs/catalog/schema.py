@@ -37,7 +37,7 @@ QUERY          b"all", page              slots (query text): every kept query
 POSTING        list id, block            roaring container of 2^16 photo numbers (postings.py)
 POSTING_COUNT  list id                   how many photos the list has (postings.py)
 LOCAL          content id or file id     where bytes lie on this machine (pipeline/local.py)
-LOCAL          words, photo number       rescans, faces, persons (pipeline/persons.py)
+LOCAL          words, photo number       rescans, faces, persons, thresholds, sidecars (pipeline/)
 ACT            act id [, number]         head of an act, and what each of its units did (undo.py)
 ACT_PAGE       b"", page                 slots (act id): acts in the order in which they began
 PLACE          path of a place           a byte: a photo was in it once (lists.py)

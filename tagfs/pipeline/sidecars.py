@@ -90,6 +90,7 @@ class Sidecars:
         photo = self._state.photos.get(ident)
         if self._any and photo is not None and self._beside(photo) is not None:
             self._add(ident)
+            self._ledger.catalog.request_commit()  # no unit does
 
     async def wait_idle(self) -> None:
         """Return when every sidecar that can be had was read."""
