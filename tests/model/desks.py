@@ -385,7 +385,7 @@ class MountedDesk:
         shutil.copytree(place, self._home / "vault")
         self._path = self._home / "Gallery"
         self._path.mkdir()
-        self._passed = 0.0
+        self._passed = self._back = 0.0
         self.kill_next = False
         self.begun = 0
         ours, theirs = socket.socketpair()
@@ -415,7 +415,8 @@ class MountedDesk:
     def _begin(self) -> None:
         self.begun += 1
         ours, theirs = socket.socketpair()
-        arguments = theirs, str(self._path), self._home / "vault", self._words, self._passed
+        clocks = self._passed, self._back
+        arguments = theirs, str(self._path), self._home / "vault", self._words, *clocks
         self._server = FORKS.Process(target=model_server.begin, args=arguments, daemon=True)
         self._server.start()
         theirs.close()
@@ -503,6 +504,7 @@ class MountedDesk:
     def sleep(self, seconds: float) -> None:
         self._say(f"sleep {seconds}")
         self._passed += max(0.0, seconds)
+        self._back -= min(0.0, seconds)
 
     def reopen(self, how: str) -> None:
         self._end(how == "killed")

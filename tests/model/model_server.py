@@ -45,11 +45,11 @@ class WhenTold(ByByte):
 class Served:
     """One mount, and what the test asks of it."""
 
-    def __init__(self, line: socket.socket, clock: MockClock, passed: float) -> None:
+    def __init__(self, line: socket.socket, clock: MockClock, passed: float, back: float) -> None:
         self.line = trio.socket.from_stdlib_socket(line)
         self.clock = clock
         self.passed = passed
-        self.back = 0.0
+        self.back = back
         self.eyes = WhenTold()
 
     def now_ns(self) -> int:
@@ -116,7 +116,10 @@ class Served:
             nursery.cancel_scope.cancel()
 
 
-def begin(line: socket.socket, path: str, folder: Path, words: str, passed: float) -> None:
-    """Mount until SIGTERM. ``passed``: seconds that the clocks are ahead."""
+def begin(
+    line: socket.socket, path: str, folder: Path, words: str, passed: float, back: float
+) -> None:
+    """Mount until SIGTERM. ``passed``: seconds that the clocks are ahead; ``back``: by which the
+    wall clock was set back."""
     clock = MockClock(rate=1.0)
-    trio.run(Served(line, clock, passed).run, path, folder, words, clock=clock)
+    trio.run(Served(line, clock, passed, back).run, path, folder, words, clock=clock)
