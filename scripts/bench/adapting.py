@@ -41,13 +41,11 @@ def moved(corrected: Sequence[Photo], installed: Sequence[str]) -> dict[TagId, f
             samples[tag].append(Sample(confidence, False if wrong else None))
         shares = shipped.shares_with_ancestors(heard)
         for tag in shares.keys() - tags.keys():
-            if one.areas.get(tag, 0.0) >= AREA:
-                samples[tag].append(Sample(shares[tag], True))
+            added = one.areas.get(tag, 0.0) >= AREA
+            samples[tag].append(Sample(shares[tag], True if added else None))
     found = {}
     for tag, told in samples.items():
         usual = shipped.shipped(installed, tag)
-        # An ancestor may stand below its own threshold: what is below it brought it.
-        told = [s for s in told if s.word is not None or s.confidence >= usual]
         if (cut := threshold(told, usual)) != usual:
             found[tag] = cut
     return found

@@ -17,6 +17,7 @@ from typing import Final, Protocol
 import cbor2
 import trio
 
+from tagfs.catalog.photos import ALL
 from tagfs.catalog.records import PhotoRecord
 from tagfs.catalog.schema import Table
 from tagfs.catalog.sights import Sight
@@ -160,7 +161,11 @@ class Adapting:
         words = [Sample(sure, yes) for photo, sure, yes, _ in told if photo.id in single]
         samples = words
         if enough := is_enough(words, shipped):
-            samples = words + await self._silent(tag, {photo.number for photo, *_ in told})
+            spoken = {photo.number for photo, *_ in told}
+            samples = words + await self._silent(tag, spoken)
+            added = [s.confidence for s in words if s.word and s.confidence < shipped]
+            if added:
+                samples += await self._nearly(tag, spoken, min(added), decides)
         found = threshold(samples, shipped) if enough else shipped
         before = self.thresholds.pop(tag, shipped)
         if found != shipped:
@@ -207,6 +212,24 @@ class Adapting:
                 sure = self._seen(photo, tag)
                 if sure is not None:
                     found.append(Sample(sure, None, every))
+        return found
+
+    async def _nearly(
+        self, tag: TagId, spoken: Collection[int | None], least: float, decides: Decides
+    ) -> list[Sample]:
+        """Return photos in which networks see a tag at least so surely, and which have it not."""
+        postings = self._state.photos.postings
+        others = postings.bitmap(ALL) - postings.bitmap(tag.encode())
+        numbers = [n for n in others if n not in spoken]
+        every = max(1, -(-len(numbers) // MOST))
+        found = []
+        for count, number in enumerate(numbers[::every]):
+            if count % SLICE == 0:
+                await trio.lowlevel.checkpoint()
+            photo = self._photo(number)
+            sure = None if photo is None else await self._confidence(photo, tag, decides)
+            if sure is not None and sure >= least:
+                found.append(Sample(sure, None, every))
         return found
 
     def _photo(self, number: int) -> PhotoRecord | None:

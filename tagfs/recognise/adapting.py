@@ -2,7 +2,8 @@
 
 The threshold stays as it ships until the user corrected a concept several times. It rises when more
 of a concept's tags were denied than was promised, and only as far as that asks for: what the user
-left standing counts as right. It falls to where the user added the concept again and again.
+left standing counts as right. It falls to where nearly all photos have the concept because the user
+added it; what the user passed over counts as not having it.
 """
 
 from __future__ import annotations
@@ -17,8 +18,7 @@ PROMISED: Final = 0.90
 LEAST: Final = 3
 """Corrections to one side from which on they count: one may be a slip."""
 WEIGHT: Final = 3.0
-"""Photos that the stated confidence is worth where only what was added is known, and not what was
-passed over in silence."""
+"""Photos that the stated confidence is worth below the shipped threshold, where words are few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ def is_enough(words: Sequence[Sample], shipped: float) -> bool:
 def threshold(samples: Sequence[Sample], shipped: float) -> float:
     """Return the threshold for a concept.
 
-    ``samples`` are the photos that have its tag by what the packs see, and those of which the user
-    spoke.
+    ``samples`` are photos as they come, those of which the user spoke among them: all of these, of
+    the others those that have the tag and, where something was added, those that nearly have it.
     """
     above = sorted(
         (s for s in samples if s.confidence >= shipped), key=lambda s: s.confidence, reverse=True
@@ -53,7 +53,7 @@ def threshold(samples: Sequence[Sample], shipped: float) -> float:
         raised = _raised(above, shipped)
         if raised > shipped:
             return raised
-    return _lowered([s for s in below if s.word is not None], shipped)
+    return _lowered(below, shipped)
 
 
 def _raised(above: Sequence[Sample], shipped: float) -> float:
@@ -73,11 +73,12 @@ def _raised(above: Sequence[Sample], shipped: float) -> float:
 
 def _lowered(below: Sequence[Sample], shipped: float) -> float:
     """Return the least threshold between which and the shipped one the promise is kept."""
-    found, right, stated = shipped, 0, 0.0
-    for count, sample in enumerate(below, 1):
+    found, told, right, stated = shipped, 0.0, 0, 0.0
+    for sample in below:
+        told += sample.weight
+        stated += sample.weight * sample.confidence
         right += sample.word is True
-        stated += sample.confidence
-        share = (right + WEIGHT * stated / count) / (count + WEIGHT)
+        share = (right + WEIGHT * stated / told) / (told + WEIGHT)
         if right >= LEAST and sample.word is True and share >= PROMISED:
             found = sample.confidence
     return found
