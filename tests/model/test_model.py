@@ -74,4 +74,7 @@ def test_20_runs_on_a_mount_that_is_killed_agree_with_the_model() -> None:
 @pytest.mark.long
 @pytest.mark.timeout(4 * 3600)
 def test_500_runs_on_a_mount_that_is_killed_agree_with_the_model() -> None:
-    run_state_machine_as_test(Mounted, settings=common(500, 25, shrink=False))
+    # Ids of files are random, and names of twins go by them: Hypothesis, which comes the same way
+    # again in a long search, calls it flaky when it is offered other names there.
+    for _ in range(50):
+        run_state_machine_as_test(Mounted, settings=common(11, 25, shrink=False))
