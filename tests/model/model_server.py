@@ -22,6 +22,7 @@ from tagfs.model import Analysis
 from tagfs.mount import mountpoint
 from tagfs.mount.options import parse
 from tagfs.mount.session import serve
+from tagfs.pipeline import looking
 from tagfs.pipeline.gallery import Gallery
 from tagfs.pipeline.opening import open_gallery
 from tagfs.remote.dir import DirStore
@@ -92,6 +93,8 @@ class Served:
         await self.line.send(b"ready\n")
 
     async def run(self, path: str, folder: Path, words: str) -> None:
+        # Before it opens: what was written just before a kill comes in while it does.
+        looking.SETTLE = looking.BATCH_WAIT = 0.0
         options = parse("")
         where = mountpoint.canonical(path)
         mountpoint.prepare(where, options)
@@ -107,7 +110,6 @@ class Served:
             ) as gallery,
             trio.open_nursery() as nursery,
         ):
-            gallery.looker.settle = gallery.looker.batch_wait = 0.0
             nursery.start_soon(self.listen, gallery)
             tree = Tree(gallery, self.monotonic)
             mounted = trio.Event()
