@@ -222,7 +222,8 @@ class LocalJournal:
         for file, limit in files:
             if file.number < after.file:
                 continue
-            for offset, kind, payload in file.lines(limit):
+            known = after.offset if file.number == after.file else 0
+            for offset, kind, payload in file.lines(limit, known):
                 position = Position(file.number, offset)
                 if payload is not None and kind < BEGUN and position > after:
                     yield position, kind, payload

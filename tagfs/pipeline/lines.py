@@ -10,7 +10,7 @@ import os
 import secrets
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -28,6 +28,8 @@ _LENGTH = struct.Struct(">I")
 _BINDING = struct.Struct(">IQ")
 _POSITION = struct.Struct(">IQ")
 _NUMBER = struct.Struct(">I")
+MARK = 64
+"""Lines from one place that is remembered to the next."""
 FIRST_LINE = _HEADER.size
 """Offset of the first line in a file."""
 
@@ -68,6 +70,8 @@ class JournalFile:
     sealer: ValueSealer
     after: Position = START  # where it goes on
     end: int = FIRST_LINE  # bytes that count
+    _marks: list[tuple[int, int]] = field(default_factory=lambda: [(FIRST_LINE, 0)])
+    """Where some lines begin, and how many are before them: where readers may begin."""
 
     @classmethod
     def begin(cls, folder: Path, number: int, secret: bytes) -> Self:
@@ -109,15 +113,17 @@ class JournalFile:
         sealed = self.sealer.seal(bytes((kind,)) + payload, binding)
         return _LENGTH.pack(len(sealed)) + sealed
 
-    def lines(self, limit: int | None) -> Iterator[tuple[int, int, bytes | None]]:
+    def lines(self, limit: int | None, after: int = 0) -> Iterator[tuple[int, int, bytes | None]]:
         """Yield (end offset, kind, payload), payload None for bytes that are no line.
 
-        Behind such bytes it goes on at the next line that opens, or ends where there is none.
+        Behind such bytes it goes on at the next line that opens, or ends where there is none. Lines
+        that end at ``after`` or before it may be left out where they were opened earlier.
         """
         with open(self.path, "rb") as stream:
             size = os.fstat(stream.fileno()).st_size
             limit = size if limit is None else min(limit, size)
-            offset, index = _HEADER.size, 0
+            known = max(after, FIRST_LINE)
+            offset, index = max(mark for mark in self._marks if mark[0] <= known)
             while offset < limit:
                 stream.seek(offset)
                 line = self._read_line(stream, limit - offset, index)
@@ -131,6 +137,8 @@ class JournalFile:
                     length, kind, payload = line
                     offset += length
                     index += 1
+                    if index % MARK == 0 and offset > self._marks[-1][0]:
+                        self._marks.append((offset, index))
                     yield offset, kind, payload
 
     def _find_line(self, stream: BinaryIO, offset: int, limit: int) -> tuple[int, int] | None:

@@ -10,6 +10,7 @@ from tagfs.crypto import chunked
 from tagfs.errors import FileError, Integrity
 from tagfs.pipeline.disk import RealDisk
 from tagfs.pipeline.journal import START, LocalJournal, Position
+from tagfs.pipeline.lines import MARK, JournalFile
 
 KEY = b"k" * 32
 
@@ -39,6 +40,26 @@ def test_replay_begins_after_the_position_that_is_named(tmp_path):
     assert lines(journal, at[2]) == [(1, b"\3"), (1, b"\4")]
     assert lines(journal, at[4]) == []
     assert lines(journal, START) == lines(journal)
+
+
+@pytest.mark.parametrize("gap", [False, True])
+def test_whoever_goes_on_where_he_was_opens_few_lines_again(tmp_path, monkeypatch, gap):
+    journal = LocalJournal.open(tmp_path / "j", KEY)
+    at = [journal.append(1, b"%d" % n) for n in range(1000)]
+    if gap:  # in the middle of the lines that are known already
+        path = tmp_path / "j" / "00000001.log"
+        data = bytearray(path.read_bytes())
+        data[at[300].offset - 3] ^= 1
+        path.write_bytes(data)
+    whole = lines(journal)
+    assert len(whole) == 1000 - gap
+    opened = []
+    read = JournalFile._read_line
+    monkeypatch.setattr(JournalFile, "_read_line", lambda *told: opened.append(told) or read(*told))
+    for n in (0, 5, 63, 64, 65, 500, 998, 999):
+        opened.clear()
+        assert lines(journal, at[n]) == [line for line in whole if int(line[1]) > n]
+        assert len(opened) < 1000 - n + MARK + 3
 
 
 def test_an_opening_that_appends_nothing_makes_no_file(tmp_path):
