@@ -26,8 +26,8 @@ PR_SET_DUMPABLE = 4
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a thread that computes lets the one that answers the kernel run."""
 OLD = 500
-"""Collections of younger objects for one of the old ones, which takes a tenth of a second for every
-hundred thousand objects, and nobody is answered meanwhile."""
+"""Collections of younger objects for one of the old ones, in which nobody is answered: with 217,000
+objects it took .14 s."""
 FAREWELL = 5.0
 """Seconds that the last answers get to be sent."""
 

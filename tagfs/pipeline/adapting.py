@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 import cbor2
 import trio
+from pyroaring import BitMap
 
 from tagfs.catalog.photos import ALL
 from tagfs.catalog.records import PhotoRecord
@@ -200,8 +201,33 @@ class Adapting:
         return told
 
     async def _silent(self, tag: TagId, spoken: Collection[int | None]) -> list[Sample]:
-        """Return photos that have a tag by what the packs see; of many, some stand for all."""
-        numbers = [n for n in self._state.photos.postings.bitmap(tag.encode()) if n not in spoken]
+        """Return photos that have a tag by what the packs see."""
+        have = self._state.photos.postings.bitmap(tag.encode())
+        photos, weight = await self._some(have, tag, spoken)
+        seen = [self._seen(photo, tag) for photo in photos]
+        return [Sample(sure, None, weight) for sure in seen if sure is not None]
+
+    async def _nearly(
+        self, tag: TagId, spoken: Collection[int | None], least: float, decides: Decides
+    ) -> list[Sample]:
+        """Return photos in which networks see a tag at least so surely, and which have it not."""
+        postings = self._state.photos.postings
+        lack = postings.bitmap(ALL) - postings.bitmap(tag.encode())
+        photos, weight = await self._some(lack, tag, spoken)
+        found = []
+        for count, photo in enumerate(photos):
+            if count % SLICE == 0:
+                await trio.lowlevel.checkpoint()
+            sure = await self._confidence(photo, tag, decides)
+            if sure is not None and sure >= least:
+                found.append(Sample(sure, None, weight))
+        return found
+
+    async def _some(
+        self, among: BitMap, tag: TagId, spoken: Collection[int | None]
+    ) -> tuple[list[PhotoRecord], int]:
+        """Return photos of which the user said nothing, and how many each of them stands for."""
+        numbers = [number for number in among if number not in spoken]
         every = max(1, -(-len(numbers) // MOST))
         found = []
         for count, number in enumerate(numbers[::every]):
@@ -209,28 +235,8 @@ class Adapting:
                 await trio.lowlevel.checkpoint()
             photo = self._photo(number)
             if photo is not None and self._said(photo, tag) is None:
-                sure = self._seen(photo, tag)
-                if sure is not None:
-                    found.append(Sample(sure, None, every))
-        return found
-
-    async def _nearly(
-        self, tag: TagId, spoken: Collection[int | None], least: float, decides: Decides
-    ) -> list[Sample]:
-        """Return photos in which networks see a tag at least so surely, and which have it not."""
-        postings = self._state.photos.postings
-        others = postings.bitmap(ALL) - postings.bitmap(tag.encode())
-        numbers = [n for n in others if n not in spoken]
-        every = max(1, -(-len(numbers) // MOST))
-        found = []
-        for count, number in enumerate(numbers[::every]):
-            if count % SLICE == 0:
-                await trio.lowlevel.checkpoint()
-            photo = self._photo(number)
-            sure = None if photo is None else await self._confidence(photo, tag, decides)
-            if sure is not None and sure >= least:
-                found.append(Sample(sure, None, every))
-        return found
+                found.append(photo)
+        return found, every
 
     def _photo(self, number: int) -> PhotoRecord | None:
         shown = self._state.photos.names.shown(number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from tagfs.catalog.records import FileRecord
@@ -18,7 +19,7 @@ PART_COOKIES = 1 << 41
 """Cookies of the parts within a part follow those of its photos."""
 
 
-class Parted(Fixed):
+class Parted(Fixed, ABC):
     """Views inherit from this that removing a file deletes it, and that parts cannot be removed."""
 
     def __init__(self, state: State, now_ms: Callable[[], int], keeps: acts.Keeps) -> None:
@@ -26,9 +27,9 @@ class Parted(Fixed):
         self._now_ms = now_ms
         self._keeps = keeps
 
+    @abstractmethod
     def look_up(self, path: tuple[str, ...], name: bytes) -> Node | None:
         """Resolve a name in a part."""
-        raise NotImplementedError
 
     def remove(self, path: tuple[str, ...], file: FileRecord) -> list[Op]:
         """Delete the photo."""
@@ -45,5 +46,6 @@ class Parted(Fixed):
             raise FileError(errno.ENOTEMPTY)
         return []
 
+    @abstractmethod
     def _photos(self, path: tuple[str, ...]) -> Gathering:
-        raise NotImplementedError
+        """Return the photos that stand in a part itself."""
