@@ -191,7 +191,10 @@ def test_a_gallery_survives_a_thousand_stories_of_trouble(tmp_path: Path, block:
 
 
 async def three_segments(tmp: Path, store: MemoryStore) -> list[str]:
-    """Make a vault whose journal has segments that say one file each; return their names."""
+    """Make a vault whose journal has three segments or more; return their names in order.
+
+    A file may take two: one published between its first draft and its last.
+    """
     await create(tmp / "state", "memory://", SECRET, QUICK, lambda url, create: store)
     names: list[str] = []
     async with open_gallery(
@@ -205,7 +208,7 @@ async def three_segments(tmp: Path, store: MemoryStore) -> list[str]:
             gallery.uploader.wake()
             await gallery.uploader.wait_idle()
             names += [n for n in store.objects if n.startswith("j/") and n not in names]
-    assert len(names) == 3
+    assert len(names) >= 3
     await join(tmp / "new", "memory://", SECRET, lambda url, create: store)
     return names
 
@@ -236,10 +239,10 @@ def test_a_last_segment_that_the_remote_denies_is_not_taken_for_the_end(tmp_path
             def denied() -> RemoteError:
                 return NotFound("There is nothing of that name.")
 
-            store.inject(Fault(Verb.GET, Harm.BEFORE, names[2], times, error=denied))
+            store.inject(Fault(Verb.GET, Harm.BEFORE, names[-1], times, error=denied))
 
         deny(3)
-        with pytest.raises(Integrity, match=r"Segment 3 .* is missing"):
+        with pytest.raises(Integrity, match=rf"Segment {len(names)} .* is missing"):
             async with open_gallery(
                 tmp_path / "new", SECRET, open_remote=lambda url, create: store
             ):
