@@ -7,6 +7,7 @@ nameless. The clustering itself is this device's and can be made anew from the f
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Final
@@ -40,6 +41,9 @@ SURE: Final = 0.99
 BATCH: Final = 16
 RETRY: Final = 2.0
 """Seconds after which a batch that the disk had no room for is tried again."""
+SAVING: Final = 20.0
+"""Seconds for which what faces said may be unsaved: writing everybody down takes long. What the
+user said is saved at once; faces can be looked at again."""
 COMPARED: Final = 32
 """Faces of a person that a face is compared with where the user says that it is theirs."""
 
@@ -61,6 +65,7 @@ class Persons:
         """Of named persons the photos that may show them: what the user may want to decide."""
         self._waiting: dict[int, None] = {}
         self._heard = self._busy = False
+        self._save_by = math.inf
         self._wake = trio.Event()
         self._rested = trio.Event()
 
@@ -89,17 +94,20 @@ class Persons:
     async def run(self) -> None:
         """Consider photos until cancelled."""
         self._load()
+        try:
+            await self._consider_all()
+        finally:
+            self._save()
+
+    async def _consider_all(self) -> None:
         while True:
             if not self._waiting and not self._heard:
-                self._save()
                 await self._doubt()
                 if self._waiting or self._heard:
                     continue
-                self._busy = False
-                self._rested.set()
-                self._rested = trio.Event()
-                self._wake = trio.Event()
-                await self._wake.wait()
+                await self._rest()
+            if trio.current_time() >= self._save_by:
+                self._save()
             batch = list(islice(self._waiting, BATCH))
             # Everybody is looked at for this: not between the batches of a long import.
             names = self._heard and len(batch) < BATCH
@@ -118,6 +126,18 @@ class Persons:
             except Exception:  # a gallery without news of persons is better than none
                 log.exception("persons of %d photos are not told", len(batch))
             await trio.lowlevel.checkpoint()
+
+    async def _rest(self) -> None:
+        """Wait for work, and save meanwhile what is unsaved for long."""
+        self._busy = False
+        self._rested.set()
+        self._rested = trio.Event()
+        self._wake = trio.Event()
+        with trio.move_on_at(self._save_by):
+            await self._wake.wait()
+            return
+        self._save()
+        await self._wake.wait()
 
     # -- one batch -----------------------------------------------------------------------------
 
@@ -144,6 +164,7 @@ class Persons:
         rows = [row for number in sorted(photos) for row in self._row(number, shown)]
         if ops or rows:
             self._ledger.commit([*ops, *rows])
+        self._save_by = min(self._save_by, trio.current_time() + SAVING)
 
     def _add(self, number: int, faces: Sequence[Face]) -> list[Op]:
         self._done.add(number)
@@ -216,6 +237,7 @@ class Persons:
             photos = self._state.photos.postings.bitmap(tag.encode())
             faces = [f for f in self._clustering.faces(number) if f // FACES_EACH in photos]
             if faces:
+                self._save_by = 0.0
                 self._ids.bind(self._clustering.split(number, faces), tag)
         for number in set(self._ids.raw()) - set(self._clustering.numbers()):
             self._ids.drop(number)  # gone with their last face
@@ -229,12 +251,14 @@ class Persons:
                 self._ids.bind(number, into)
             elif into != tag and other is not None and other != number:
                 self._ids.drop(number)
+                self._save_by = 0.0
                 for face in self._clustering.unite(other, number):
                     ops += self._united(self._clustering.add([self._one(face)]))
                 self._ids.merged[tag] = other
                 continue
             if self._ids.is_named(into) and number not in self._named:
                 self._named.add(number)
+                self._save_by = 0.0
                 faces = self._clustering.faces(number)
                 self._waiting.update(dict.fromkeys(face // FACES_EACH for face in faces))
                 for stays, goes in self._clustering.name(number):
@@ -256,6 +280,7 @@ class Persons:
             elif said[tag] is Word.NO and person in self._named:
                 # Of somebody nameless the word alone hides the photo: a stranger that is denied
                 # everywhere would come back as another one.
+                self._save_by = 0.0
                 for one in seen:
                     if here[one.face] == person or here[one.face] not in self._named:
                         ops += self._united([self._clustering.deny(one, person)])
@@ -276,6 +301,7 @@ class Persons:
             return max((float(one.vector @ other) for other in vectors), default=0.0)
 
         best = max(free, key=lambda one: (likeness(one), one.quality, -one.face))
+        self._save_by = 0.0
         self._ids.bind(self._clustering.say(best, person), tag)
         self._heard |= person is None  # they may have a name already, and more faces
 
@@ -356,7 +382,7 @@ class Persons:
         into = {TagId(t): int(n) for t, n in merged.items()}
         self._ids = PersonIds(self._state.photos, known, into, last)
         self._named = {n for n, tag in self._ids.raw().items() if self._ids.is_named(tag)}
-        self._saved = raw
+        self._saved, self._save_by = raw, math.inf
         self._heard = True
         for number in self._state.photos.postings.bitmap(ALL) - self._done:
             self._waiting.setdefault(number)
@@ -370,3 +396,4 @@ class Persons:
             self._store.put(Table.LOCAL, _STATE, raw)
             self._store.request_commit()
             self._saved = raw
+        self._save_by = math.inf

@@ -12,14 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trio
+import trio.testing
 from colours import Read
 from gallery_kit import Folder, make, opened
 from PIL import Image
 
+from tagfs.catalog.schema import Table
 from tagfs.errors import FileError
 from tagfs.model import Analysis, Facts, Scored, Seen
 from tagfs.pipeline import persons
-from tagfs.pipeline.persons import PACK
+from tagfs.pipeline.persons import PACK, Persons
 from tagfs.recognise.cascade import PERSON
 from tagfs.recognise.face import FEATURES, Face, packed, unpacked, vector
 from tagfs.vault.ops import Op, RecordAnalysis
@@ -237,6 +239,58 @@ def test_names_and_numbers_are_the_same_after_a_restart_and_from_the_journals(
                 assert people(g) == told
 
     trio.run(main)
+
+
+def test_persons_are_the_same_after_a_kill_before_they_were_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        await make(tmp_path)
+        with monkeypatch.context() as killed:
+            killed.setattr(Persons, "_save", lambda self: None)
+            async with opened(tmp_path, recogniser=Faces()) as g:
+                await photos(g, a=(1,), b=(2,), c=(2,), d=(1, 2), e=(3,))
+                g.mv("people/unknown-02", "people/Anna")
+                await settled(g)
+                told = people(g)
+        async with opened(tmp_path, recogniser=Faces()) as g:
+            await settled(g)
+            assert people(g) == told
+            await photos(g, f=(1,), h=(2,))
+            assert people(g) == {
+                "unknown-01": [*told["unknown-01"], "h.png"],
+                "Anna": [*told["Anna"], "f.png"],
+            }
+
+    trio.run(main)
+
+
+def saved_in(g: Folder) -> bytes | None:
+    return g.gallery.persons._store.get(Table.LOCAL, b"persons")
+
+
+def test_what_faces_said_is_saved_now_and_then_and_what_the_user_said_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def script(g: Folder) -> None:
+        await photos(g, a=(1,), b=(1,))
+        await settled(g)
+        before = saved_in(g)
+        await photos(g, c=(1,), d=(1,))
+        await settled(g)
+        assert saved_in(g) == before
+        g.mv("people/unknown-01", "people/Anna")
+        await settled(g)
+        await trio.testing.wait_all_tasks_blocked()
+        assert saved_in(g) != before
+        before = saved_in(g)
+        monkeypatch.setattr(persons, "SAVING", 0.05)
+        await photos(g, e=(1,))
+        with trio.fail_after(5):
+            while saved_in(g) == before:
+                await trio.sleep(0.01)
+
+    run(tmp_path, script)
 
 
 def test_rows_of_persons_are_written_once(tmp_path: Path) -> None:
