@@ -81,12 +81,16 @@ class PersonIds:
         free = Counter(tag for tag in tags if tag not in self._numbers)
         return min(free, key=lambda tag: (-free[tag], tag), default=None)
 
+    def hear_names(self) -> None:
+        """Give no number again that somebody is called by; looks at every person."""
+        taken = [_NAMELESS.fullmatch(name) for _, _, name, _ in self._photos.persons()]
+        self.last = max([self.last, *(int(found[1]) for found in taken if found)])
+
     def called(self, tag: TagId) -> list[Op]:
         """Return what calls a new person unknown-NN; nothing for one who has a name."""
         if self._photos.tag_name(tag) != tag:
             return []
-        taken = [_NAMELESS.fullmatch(name) for _, _, name, _ in self._photos.persons()]
-        self.last = max([self.last, *(int(found[1]) for found in taken if found)]) + 1
+        self.last += 1
         return [SetRegister(Entity.TAG, tag.encode(), Field.TAG_NAME, f"unknown-{self.last:02}")]
 
     def united(self, stays: int, goes: int) -> list[Op]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from typing import Final
 
@@ -25,12 +25,13 @@ from tagfs.errors import FileError, Integrity
 from tagfs.model import FACES, ContentId, Scored, TagId, Word, is_person, pack_name
 from tagfs.pipeline.contents import Contents
 from tagfs.pipeline.details import Details
+from tagfs.pipeline.kept_faces import KeptFaces
 from tagfs.pipeline.ledger import Ledger
 from tagfs.pipeline.named_in_files import may_be_of
 from tagfs.pipeline.person_ids import PersonIds
 from tagfs.recognise.clustering import Clustering, Decision, Seen
-from tagfs.recognise.face import Face, Gate, Limits, Vector, unpacked, vector
-from tagfs.recognise.person import FACES_EACH, face_number
+from tagfs.recognise.face import Face, Gate, Limits
+from tagfs.recognise.person import FACES_EACH
 from tagfs.vault.ops import Op, RecordAnalysis
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ user said is saved at once; faces can be looked at again."""
 COMPARED: Final = 32
 """Faces of a person that a face is compared with where the user says that it is theirs."""
 
-_STATE, _FACES = b"persons", b"faces of "
+_STATE: Final = b"persons"
 
 
 class Persons:
@@ -58,24 +59,30 @@ class Persons:
         self._ledger = ledger
         self._state = ledger.state
         self._store = ledger.catalog
-        self._details = Details(ledger.state, contents)
-        self._gate = gate
+        self._faces = KeptFaces(ledger.catalog, Details(ledger.state, contents), gate)
         self._limits = limits
         self.doubts: dict[TagId, BitMap] = {}
         """Of named persons the photos that may show them: what the user may want to decide."""
         self._waiting: dict[int, None] = {}
-        self._heard = self._busy = False
+        self._heard = self._busy = self._telling = False
         self._save_by = math.inf
         self._wake = trio.Event()
         self._rested = trio.Event()
 
-    def changed(self, changes: Iterable[Change], by_user: bool) -> None:
+    def changed(self, changes: Collection[Change], by_user: bool) -> None:
         """Hear what is different: words on photos, names of persons."""
-        for change in changes:
-            if isinstance(change, PhotoChanged) and any(map(is_person, change.tags)):
-                self.look_at(change.photo)
-                self._heard = True  # an undone merge
-        if by_user:
+        if self._telling:
+            return  # what is said here itself is known here
+        of_persons = [
+            change.photo
+            for change in changes
+            if isinstance(change, PhotoChanged) and any(map(is_person, change.tags))
+        ]
+        for photo in of_persons:
+            self.look_at(photo)
+        # Naming somebody changes no photo. Whatever changes other photos names nobody, and
+        # copying a file is not to have everybody looked at.
+        if of_persons or (by_user and not changes):
             self._heard = True
             self._wake.set()
 
@@ -147,11 +154,12 @@ class Persons:
         before = set(self._clustering.persons())
         photos = set[int]()
         for number in numbers:
+            await trio.lowlevel.checkpoint()  # among thousands of persons each takes milliseconds
             photo = self._photo(number)
             sight = None if photo is None else self._faces_row(photo)
             if photo is None or sight is None:
                 continue
-            faces = await self._faces(number, sight)
+            faces = await self._faces.fetch(number, sight)
             if number not in self._done:
                 ops += self._add(number, faces)
             ops += self._hear_words(photo, number, faces)
@@ -163,12 +171,16 @@ class Persons:
             photos.update(face // FACES_EACH for face in self._clustering.faces(person))
         rows = [row for number in sorted(photos) for row in self._row(number, shown)]
         if ops or rows:
-            self._ledger.commit([*ops, *rows])
+            self._telling = True
+            try:
+                self._ledger.commit([*ops, *rows])
+            finally:
+                self._telling = False
         self._save_by = min(self._save_by, trio.current_time() + SAVING)
 
     def _add(self, number: int, faces: Sequence[Face]) -> list[Op]:
         self._done.add(number)
-        return self._united(self._clustering.add(self._seen(number, faces)))
+        return self._united(self._clustering.add(self._faces.seen(number, faces)))
 
     def _united(self, decisions: Iterable[Decision]) -> list[Op]:
         pairs = [pair for decision in decisions for pair in decision.united]
@@ -195,7 +207,7 @@ class Persons:
         newest = photo.sight if photo is not None else None
         if photo is None or newest is None:
             return []
-        persons = {self._clustering.person_of(face) for face in self._numbers(number)} & shown
+        persons = {self._clustering.person_of(face) for face in self._faces.numbers(number)} & shown
         known = (self._ids.id(n) for n in persons if n is not None)
         tags = sorted(t for t in known if t is not None and not self._ids.is_dismissed(t))
         if set(tags) == set(self._in_row(photo)):
@@ -233,6 +245,7 @@ class Persons:
     def _hear_names(self) -> list[Op]:
         """Hear who was named and who was merged with whom."""
         ops: list[Op] = []
+        self._ids.hear_names()
         for tag, number in self._ids.come_back():
             photos = self._state.photos.postings.bitmap(tag.encode())
             faces = [f for f in self._clustering.faces(number) if f // FACES_EACH in photos]
@@ -253,7 +266,7 @@ class Persons:
                 self._ids.drop(number)
                 self._save_by = 0.0
                 for face in self._clustering.unite(other, number):
-                    ops += self._united(self._clustering.add([self._one(face)]))
+                    ops += self._united(self._clustering.add([self._faces.one(face)]))
                 self._ids.merged[tag] = other
                 continue
             if self._ids.is_named(into) and number not in self._named:
@@ -268,10 +281,11 @@ class Persons:
     def _hear_words(self, photo: PhotoRecord, number: int, faces: Sequence[Face]) -> list[Op]:
         """Hear which persons the user said are in a photo, and which are not."""
         ops: list[Op] = []
-        seen = self._seen(number, faces)
+        seen = self._faces.seen(number, faces)
         words = self._state.photos.latest(photo.words)
         said = {tag: word for tag, (word, _) in words.items() if is_person(tag)}
-        for tag in sorted(said):
+        # Who it is not comes first: only a face that belongs to nobody with a name can be given.
+        for tag in sorted(said, key=lambda tag: (said[tag] is Word.YES, tag)):
             person = self._ids.number(tag)
             here = {one.face: self._clustering.person_of(one.face) for one in seen}
             if said[tag] is Word.YES and (person is None or person not in here.values()):
@@ -295,7 +309,7 @@ class Persons:
         if not free:
             return
         known = [] if person is None else self._clustering.faces(person)[:COMPARED]
-        vectors = [self._vector(face) for face in known]
+        vectors = [self._faces.vector(face) for face in known]
 
         def likeness(one: Seen) -> float:
             return max((float(one.vector @ other) for other in vectors), default=0.0)
@@ -305,7 +319,7 @@ class Persons:
         self._ids.bind(self._clustering.say(best, person), tag)
         self._heard |= person is None  # they may have a name already, and more faces
 
-    # -- faces ---------------------------------------------------------------------------------
+    # -- photos --------------------------------------------------------------------------------
 
     def _photo(self, number: int) -> PhotoRecord | None:
         shown = self._state.photos.names.shown(number)
@@ -330,50 +344,16 @@ class Persons:
         ]
         return self._in_row(photo) + denied
 
-    async def _faces(self, number: int, sight: Sight) -> tuple[Face, ...]:
-        """Return the faces of a photo, and keep them for vector(); none for what cannot be read."""
-        kept = self._store.get(Table.LOCAL, _FACES + number.to_bytes(8, "big"))
-        if kept is None:
-            try:
-                found = await self._details.of(sight)
-                kept = b"" if found is None else found[1]
-                unpacked(kept)
-            except (FileError, Integrity) as error:
-                log.warning("faces of photo %d: %s", number, error)
-                return ()
-            self._store.put(Table.LOCAL, _FACES + number.to_bytes(8, "big"), kept)
-        return unpacked(kept)[:FACES_EACH]
-
-    def _kept(self, number: int) -> tuple[Face, ...]:
-        kept = self._store.get(Table.LOCAL, _FACES + number.to_bytes(8, "big"))
-        return () if kept is None else unpacked(kept)[:FACES_EACH]
-
-    def _vector(self, face: int) -> Vector:
-        return vector(self._kept(face // FACES_EACH)[face % FACES_EACH])
-
-    def _one(self, face: int) -> Seen:
-        kept = self._kept(face // FACES_EACH)[face % FACES_EACH]
-        return Seen(face, vector(kept), self._gate.quality(kept))
-
-    def _numbers(self, number: int) -> list[int]:
-        return [face_number(number, index) for index in range(len(self._kept(number)))]
-
-    def _seen(self, number: int, faces: Sequence[Face]) -> list[Seen]:
-        return [
-            Seen(face_number(number, index), vector(face), self._gate.quality(face))
-            for index, face in enumerate(faces)
-        ]
-
     # -- how it is kept --------------------------------------------------------------------------
 
     def _load(self) -> None:
         raw = self._store.get(Table.LOCAL, _STATE)
         self._done, ids, merged, last = BitMap(), {}, {}, 0
-        self._clustering = Clustering(self._limits, self._vector)
+        self._clustering = Clustering(self._limits, self._faces.vector)
         if raw is not None:
             done, ids, merged, last, dumped = cbor2.loads(raw)
             try:
-                self._clustering = Clustering.load(dumped, self._limits, self._vector)
+                self._clustering = Clustering.load(dumped, self._limits, self._faces.vector)
                 self._done = BitMap.deserialize(done)
             except Integrity as error:
                 log.warning("%s", error)
@@ -381,6 +361,7 @@ class Persons:
         known = {int(n): TagId(t) for n, t in ids.items()}
         into = {TagId(t): int(n) for t, n in merged.items()}
         self._ids = PersonIds(self._state.photos, known, into, last)
+        self._ids.hear_names()
         self._named = {n for n, tag in self._ids.raw().items() if self._ids.is_named(tag)}
         self._saved, self._save_by = raw, math.inf
         self._heard = True
