@@ -164,6 +164,8 @@ class Facts:
     located: Located | None = None  # where ``place`` is
     lens: str | None = None  # "EF24-105mm f/4L IS USM"
     regions: tuple[Region, ...] = ()  # of the upright picture
+    keywords: tuple[str, ...] = ()  # of other programs, as tags can be called
+    stars: int | None = None  # 1..5, given in another program
 
 
 @dataclass(frozen=True, slots=True)

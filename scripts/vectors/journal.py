@@ -80,6 +80,8 @@ def units() -> list[tuple[str, Unit]]:
             Region("Anna", (0.0, 1 / 65535, 0.5 + 0.5 / 65535, 1.0)),
             Region("Ärpád O'Neil", (0.2, 0.4, 0.6, 0.8)),
         ),
+        keywords=("Schöne Wiese", "food/drink"),
+        stars=4,
     )
     hlc = NOW_MS << 16
     every = Unit(
@@ -187,6 +189,11 @@ def units_file() -> dict[str, Any]:
         ("a marked face beyond the side", with_ops(looked({11: [["Anna", 0, 0, 65536, 1]]}))),
         ("a marked face of three sides", with_ops(looked({11: [["Anna", 0, 0, 1]]}))),
         ("65 marked faces", with_ops(looked({11: [["Anna", 0, 0, 1, 1]] * 65}))),
+        ("an empty keyword", with_ops(looked({12: [""]}))),
+        ("a keyword of two lines", with_ops(looked({12: ["a\nb"]}))),
+        ("a keyword of 129 bytes", with_ops(looked({12: ["x" * 129]}))),
+        ("65 keywords", with_ops(looked({12: ["x"] * 65}))),
+        ("six stars", with_ops(looked({13: 6}))),
         ("a word that is none", with_ops([2, bytes(32), "n1", 3])),
         ("nested too deep", b"\x81" * 500 + b"\0"),
         ("an endless array", b"\x83\x50" + bytes(16) + b"\x01\x9f\xff"),

@@ -38,6 +38,7 @@ from tagfs.model import (
 from tagfs.pipeline.contents import Contents
 from tagfs.pipeline.details import Details
 from tagfs.pipeline.ledger import Ledger
+from tagfs.pipeline.said_in_files import is_keyword
 from tagfs.recognise.adapting import Sample, is_enough, threshold
 
 log = logging.getLogger(__name__)
@@ -245,7 +246,8 @@ class Adapting:
     def _said(self, photo: PhotoRecord, tag: TagId) -> tuple[bool, Stamp] | None:
         """Return whether the user said that a photo has a tag, and when; None for nothing.
 
-        A *yes* to something below it is one to the tag, a *no* to something above it a *no*.
+        A *yes* to something below it is one to the tag, a *no* to something above it a *no*. The
+        keywords of a file, which was made elsewhere, correct nobody here.
         """
         photos = self._state.photos
         words = [
@@ -253,6 +255,7 @@ class Adapting:
             for said, (word, stamp) in photos.latest(photo.words).items()
             if said == tag
             or (tag in photos.above(said) if word is Word.YES else said in photos.above(tag))
+            if word is Word.NO or not is_keyword(self._state, photo, said)
         ]
         if not words:
             return None

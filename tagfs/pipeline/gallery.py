@@ -27,7 +27,6 @@ from tagfs.pipeline.ledger import Ledger
 from tagfs.pipeline.line import Line
 from tagfs.pipeline.local import LocalContents
 from tagfs.pipeline.looking import Looker, Looks
-from tagfs.pipeline.named_in_files import named_in_file
 from tagfs.pipeline.names import looks_temporary
 from tagfs.pipeline.notes import DraftSaved
 from tagfs.pipeline.open_file import Writing
@@ -39,6 +38,7 @@ from tagfs.pipeline.resealing import reseal
 from tagfs.pipeline.resting import Rest
 from tagfs.pipeline.retention import expire
 from tagfs.pipeline.rollback import RollbackWatch
+from tagfs.pipeline.said_in_files import said_in_file
 from tagfs.pipeline.scratch import Scratches
 from tagfs.pipeline.sidecars import ReadsSidecars, Sidecars
 from tagfs.pipeline.spool import Spool
@@ -128,7 +128,7 @@ class Gallery:
         )
         faces = face_pack.load()
         self.persons = Persons(ledger, contents, faces.gate, faces.limits)
-        self.looker.said = partial(named_in_file, ledger.state, ledger.name_person)
+        self.looker.said = partial(said_in_file, ledger.state, ledger)
         reads = recogniser if isinstance(recogniser, ReadsSidecars) else None
         self.sidecars = Sidecars(ledger, contents, reads, rest, self.looker.said)
         self.looker.recorded = self.persons.look_at

@@ -14,8 +14,8 @@ from tagfs.catalog.records import PhotoRecord
 from tagfs.catalog.state import State
 from tagfs.errors import FileError, Integrity, RemoteError
 from tagfs.model import FACES, METADATA, Analysis, Content, ContentId, Facts, Seen, pack_name
-from tagfs.pipeline.named_in_files import with_marked_before
 from tagfs.pipeline.resting import Rest
+from tagfs.pipeline.said_in_files import with_said_before
 from tagfs.recognise.packs import PackMissing
 from tagfs.vault.ops import Entity, Field, Op, RecordAnalysis, RecordContent, SetRegister
 from tagfs.vault.packs import Features, PackBuilder
@@ -279,7 +279,7 @@ class Looker:
         for each in placed:
             thumbnail = (small.id, *each.thumbnail) if small and each.thumbnail else None
             photo = self._state.photos.get(each.photo)
-            facts = with_marked_before(photo, each.analysis.facts)
+            facts = with_said_before(photo, each.analysis.facts)
             for seen, where in each.seen:
                 ops.append(
                     RecordAnalysis(

@@ -27,8 +27,8 @@ from tagfs.pipeline.contents import Contents
 from tagfs.pipeline.details import Details
 from tagfs.pipeline.kept_faces import KeptFaces
 from tagfs.pipeline.ledger import Ledger
-from tagfs.pipeline.named_in_files import may_be_of
 from tagfs.pipeline.person_ids import PersonIds
+from tagfs.pipeline.said_in_files import may_be_of
 from tagfs.recognise.clustering import Clustering, Decision, Seen
 from tagfs.recognise.face import Face, Gate, Limits
 from tagfs.recognise.person import FACES_EACH

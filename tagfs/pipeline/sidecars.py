@@ -237,4 +237,6 @@ def overridden(facts: Facts, stated: Facts) -> Facts:
         camera=facts.camera or stated.camera,
         lens=facts.lens or stated.lens,
         regions=stated.regions or facts.regions,
+        keywords=stated.keywords or facts.keywords,
+        stars=stated.stars or facts.stars,
     )

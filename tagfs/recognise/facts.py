@@ -7,6 +7,7 @@ the first photograph (1826) or after tomorrow, places off the globe or at exactl
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,15 +15,17 @@ from typing import Any
 from PIL import Image
 
 from tagfs.model import Facts, Place, Region
+from tagfs.recognise.keywords import keywords, stars
 from tagfs.recognise.regions import regions
 from tagfs.recognise.xmp import Packet
-from tagfs.vault.facts import GRAINS, MAX_NAMED
+from tagfs.vault.facts import GRAINS, MAX_KEYWORD, MAX_KEYWORDS, MAX_NAMED
 
 Iptc = Mapping[tuple[int, int], bytes | list[bytes]]
 _NO_IPTC: Iptc = {}
 
 _MAKE, _MODEL, EXIF, _GPS = 0x010F, 0x0110, 0x8769, 0x8825
 _LENS_MAKE, _LENS_MODEL = 0xA433, 0xA434
+_RATING = 0x4746
 _DATES = ((0x9003, 0x9011), (0x9004, 0x9012))  # taken, digitised: date, its offset
 _FIRST_PHOTO = datetime(1826, 1, 1)
 _DATE = re.compile(r"(\d{4})[:\-/. ](\d{1,2})[:\-/. ](\d{1,2})[T ](\d{1,2}):(\d{2})(?::(\d{2}))?")
@@ -222,6 +225,7 @@ def read_facts(
         lens(plain_text(make), plain_text(model))
         for make, model in ((details.get(_LENS_MAKE), details.get(_LENS_MODEL)), packet.lens())
     )
+    marked = _regions(packet, orientation, size)
     return Facts(
         width=size[0] if size else None,
         height=size[1] if size else None,
@@ -231,7 +235,9 @@ def read_facts(
         camera=next(filter(None, cameras), None),
         place=read_place(gps) or place_of(*packet.position()),
         lens=next(filter(None, lenses), None),
-        regions=_regions(packet, orientation, size),
+        regions=marked,
+        keywords=_keywords(packet, iptc, {region.name.casefold() for region in marked}),
+        stars=stars(packet, exif.get(_RATING)),
     )
 
 
@@ -247,3 +253,16 @@ def _regions(
             left, top, right, bottom = (side / GRAINS for side in sides)
             found.setdefault(name, Region(name, (left, top, right, bottom)))
     return tuple(found.values())
+
+
+def _keywords(packet: Packet, iptc: Iptc, people: set[str]) -> tuple[str, ...]:
+    """Return the keywords that can be tags; the names of marked people are none."""
+    found: dict[str, str] = {}
+    for text in keywords(packet, iptc):
+        name = unicodedata.normalize("NFC", plain_text(text))
+        folded = name.casefold()
+        if not name or name.startswith(".") or len(name.encode()) > MAX_KEYWORD:
+            continue  # no tag can be called so
+        if folded not in people:
+            found.setdefault(folded, name)
+    return tuple(found.values())[:MAX_KEYWORDS]

@@ -14,7 +14,7 @@ from tagfs.recognise.scoring import by_form
 from tagfs.recognise.stacking import Stacking
 from tagfs.recognise.taxonomy import ConceptGraph
 
-READERS = 3
+READERS = 4
 """Which readers of metadata look at what is not decoded; a higher number reads more of it."""
 
 

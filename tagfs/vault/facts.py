@@ -15,6 +15,10 @@ MAX_REGIONS = 64
 """Marked faces of one picture, at most."""
 MAX_NAMED = 256
 """Bytes of the name of a camera or lens, at most."""
+MAX_KEYWORDS = 64
+"""Keywords of one picture, at most."""
+MAX_KEYWORD = 128
+"""Bytes of a keyword, at most."""
 GRAINS = 65535
 """Steps of a share of a side."""
 
@@ -34,6 +38,8 @@ def encode_facts(facts: Facts) -> dict[int, Any]:
         9: located and [located.country, located.region, located.town],
         10: facts.lens,
         11: [[r.name, *(round(s * GRAINS) for s in r.box)] for r in facts.regions] or None,
+        12: list(facts.keywords) or None,
+        13: facts.stars,
     }
     return {k: v for k, v in values.items() if v is not None}
 
@@ -53,6 +59,8 @@ def decode_facts(raw: dict[int, Any]) -> Facts:
         located=None if located is None else _located(*located[:3]),
         lens=_optional_text(raw.get(10)),
         regions=_regions(raw.get(11, [])),
+        keywords=_keywords(raw.get(12, [])),
+        stars=_optional_int(raw.get(13), 6),
     )
 
 
@@ -96,6 +104,12 @@ def _region(name: Any, *sides: Any) -> Region:
     if not (left < right and top < bottom):
         raise ValueError("box")
     return Region(_name(name, 255), (left, top, right, bottom))
+
+
+def _keywords(raw: Any) -> tuple[str, ...]:
+    if not isinstance(raw, list) or len(raw) > MAX_KEYWORDS:
+        raise ValueError("keywords")
+    return tuple(_name(each, MAX_KEYWORD) for each in raw)
 
 
 def _optional_name(value: Any) -> str | None:

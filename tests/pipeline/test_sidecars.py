@@ -19,6 +19,7 @@ from tagfs.pipeline.sidecars import overridden
 from tagfs.recognise.messages import MAX_SIDECAR, pack_sidecar, read_sidecar
 from tagfs.recognise.packs import PackMissing
 from tagfs.recognise.telling import beside
+from tagfs.views.sidecar import sidecar
 
 XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF>
 <rdf:Description exif:DateTimeOriginal="{date}" exif:GPSLatitude="41,53.9N"
@@ -173,6 +174,37 @@ def test_a_face_that_a_sidecar_names_is_the_users_word(tmp_path: Path) -> None:
         assert g.names("people/Anna") == ["a.jpg"]
 
     run(tmp_path, script)
+
+
+def test_keywords_of_a_sidecar_are_tags_and_come_back_from_an_export(tmp_path: Path) -> None:
+    packet = xmp(more="<dc:subject><rdf:Bag><rdf:li>Holiday</rdf:li></rdf:Bag></dc:subject>")
+    written: list[bytes] = []
+
+    async def script(g: Folder, eyes: Reads) -> None:
+        await g.write("a.jpg", photo(1))
+        await g.write("a.jpg.xmp", packet)
+        await settled(g)
+        assert g.names("tags/Holiday") == ["a.jpg"]
+        g.mkdir("tags/Day & night")
+        g.ln("a.jpg", "tags/Day & night/a.jpg")
+        g.tree.marks.set_xattr(g.ino("a.jpg"), b"user.baloo.rating", b"6")
+        record = g.gallery.state.photos.get(g.tree.at(b"a.jpg").content[0])  # type: ignore[index]
+        assert record is not None
+        exported = sidecar(g.gallery.state, record)
+        assert exported is not None
+        written.append(exported)
+
+    async def again(g: Folder, eyes: Reads) -> None:
+        await g.write("a.jpg", photo(1))
+        await g.write("a.xmp", written[0])
+        await settled(g)
+        assert g.names("tags/Holiday") == g.names("tags/Day & night") == ["a.jpg"]
+        assert g.tree.marks.xattr(g.ino("a.jpg"), b"user.baloo.rating") == b"6"
+
+    (tmp_path / "first").mkdir()
+    run(tmp_path / "first", script)
+    (tmp_path / "second").mkdir()
+    run(tmp_path / "second", again)
 
 
 def test_a_disk_without_room_delays_it_no_more(

@@ -1299,6 +1299,12 @@ def check_facts(facts: dict[int, Any]) -> None:
                 sides = [uint(side, 65536) for side in (left, top, right, bottom)]
                 if sides[0] >= sides[2] or sides[1] >= sides[3]:
                     raise Refused("a marked face without width or height")
+        elif key == 12:
+            for keyword in array(value, most=64):
+                if not re.fullmatch("[^\0-\x1f\x7f]+", text(keyword, 128)):
+                    raise Refused("an empty keyword, or control characters in it")
+        elif key == 13:
+            uint(value, 6)
 
 
 OPERATIONS: dict[int, Callable[[list[Any]], list[Any] | None]] = {

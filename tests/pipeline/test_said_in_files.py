@@ -1,4 +1,4 @@
-"""Faces that were named in another program are the user's word: once, and on the right face."""
+"""Faces, keywords and stars of other programs are the user's word: once, and on the right face."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tagfs.catalog.photos import ALL
 from tagfs.catalog.records import PhotoRecord
 from tagfs.catalog.sights import Sight
 from tagfs.model import NEVER, Analysis, ContentId, Facts, Region
-from tagfs.pipeline.named_in_files import with_marked_before
+from tagfs.pipeline.said_in_files import with_said_before
 from tagfs.recognise.face import packed, unpacked
 
 Box = tuple[float, float, float, float]
@@ -158,8 +158,85 @@ def test_what_a_sidecar_marked_is_known_at_the_next_look(tmp_path: Path) -> None
     old = Facts(regions=(Region("Anna", (0.0, 0.0, 0.5, 0.5)),))
     new = Facts(regions=(Region("Ben", (0.5, 0.0, 1.0, 0.5)),))
     record = PhotoRecord(ContentId(bytes(32)))
-    assert with_marked_before(record, new) == new
+    assert with_said_before(record, new) == new
     record.sights["default-1"] = Sight(NEVER, "image/png", (), old, None, None, None)
-    assert [r.name for r in with_marked_before(record, new).regions] == ["Ben", "Anna"]
-    assert with_marked_before(record, old) == old
-    assert with_marked_before(None, new) == new
+    assert [r.name for r in with_said_before(record, new).regions] == ["Ben", "Anna"]
+    assert with_said_before(record, old) == old
+    assert with_said_before(None, new) == new
+
+
+class Words(Faces):
+    """Sees what keyworded() wrote."""
+
+    async def recognise(self, read: Read, size: int, media_type: str) -> Analysis:
+        found = await super().recognise(read, size, media_type)
+        info = Image.open(io.BytesIO(bytes(await read(0, size)))).info
+        words = tuple(filter(None, info.get("words", "").split(",")))
+        stars = int(info["stars"]) if "stars" in info else None
+        return replace(found, facts=Facts(keywords=words, stars=stars))
+
+
+def keyworded(seed: int, *words: str, stars: int | None = None) -> bytes:
+    text, out = PngInfo(), io.BytesIO()
+    text.add_text("words", ",".join(words))
+    if stars is not None:
+        text.add_text("stars", str(stars))
+    Image.open(io.BytesIO(group(seed))).save(out, "PNG", pnginfo=text)
+    return out.getvalue()
+
+
+def rating(g: Folder, name: str) -> object:
+    return g.tree.marks.xattr(g.ino(name), b"user.baloo.rating")
+
+
+def run_words(tmp_path: Path, *scripts: Callable[[Folder], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await make(tmp_path)
+        for script in scripts:
+            async with opened(tmp_path, recogniser=Words()) as g:
+                await script(g)
+
+    trio.run(main)
+
+
+def test_keywords_are_tags_and_stars_a_rating(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        await copy_in(g, a=keyworded(1, "Holiday", "Ladybug", "food/drink", stars=4))
+        assert g.names("tags/Holiday") == ["a.png"]
+        assert g.names("tags/ladybug") == g.names("tags/insect") == ["a.png"]  # the concept
+        assert g.names("tags/food%2Fdrink") == ["a.png"]
+        assert rating(g, "a.png") == b"8"
+        await copy_in(g, b=keyworded(2, "HOLIDAY"))
+        assert g.names("tags/Holiday") == ["a.png", "b.png"]
+        assert "HOLIDAY" not in g.names("tags")
+
+    run_words(tmp_path, script)
+
+
+def test_a_keyword_that_is_taken_back_or_renamed_stays_so(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        await copy_in(g, a=keyworded(1, "Holiday", "Sea", stars=4))
+        g.rm("tags/Holiday/a.png")
+        g.mv("tags/Sea", "tags/Ocean view")
+        g.tree.marks.set_xattr(g.ino("a.png"), b"user.baloo.rating", b"2")
+        await again(g)
+        assert "Holiday" not in g.names("tags") or g.names("tags/Holiday") == []
+        assert g.names("tags/Ocean view") == ["a.png"]
+        assert rating(g, "a.png") == b"2"
+
+    async def again(g: Folder) -> None:
+        ident = g.tree.at(b"a.png").content[0]  # type: ignore[index]
+        await g.gallery.looker.look_again([ident])
+
+    run_words(tmp_path, script)
+
+
+def test_keywords_correct_no_recogniser(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        await copy_in(g, **{f"a{n}": keyworded(n + 1, "dog", "Holiday") for n in range(6)})
+        assert len(g.names("tags/dog")) == 6
+        assert g.gallery.adapting._due == {}
+        g.rm("tags/dog/a0.png")
+        assert g.gallery.adapting._due != {}
+
+    run_words(tmp_path, script)
