@@ -43,6 +43,10 @@ class KeptFaces:
             self._store.put(Table.LOCAL, _key(number), kept)
         return unpacked(kept)[:FACES_EACH]
 
+    def forget(self, number: int) -> None:
+        """Keep the faces of a photo no longer."""
+        self._store.delete(Table.LOCAL, _key(number))
+
     def vector(self, face: int) -> Vector:
         """Return the vector of a face that is kept."""
         return vector(self._kept(face // FACES_EACH)[face % FACES_EACH])

@@ -78,6 +78,9 @@ class Persons:
             for change in changes
             if isinstance(change, PhotoChanged) and any(map(is_person, change.tags))
         ]
+        for change in changes:
+            if isinstance(change, PhotoChanged) and ALL in change.lists:
+                self.look_at(change.photo)  # one that was gone has come again
         for photo in of_persons:
             self.look_at(photo)
         # Naming somebody changes no photo. Whatever changes other photos names nobody, and
@@ -101,6 +104,7 @@ class Persons:
     async def run(self) -> None:
         """Consider photos until cancelled."""
         self._load()
+        self._forget_gone()
         try:
             await self._consider_all()
         finally:
@@ -367,6 +371,19 @@ class Persons:
         self._heard = True
         for number in self._state.photos.postings.bitmap(ALL) - self._done:
             self._waiting.setdefault(number)
+
+    def _forget_gone(self) -> None:
+        """Forget the faces of photos that left the trash for good, but for those of named persons:
+        how somebody looks is what the user taught."""
+        kept = {f.content[0] for _, f in self._state.trash() if f.content is not None}
+        for number in self._done - self._state.photos.postings.bitmap(ALL):
+            shown = self._state.photos.names.shown(number)
+            persons = {self._clustering.person_of(face) for face in self._faces.numbers(number)}
+            if (shown is not None and shown.photo in kept) or persons & self._named:
+                continue
+            self._clustering.remove(number)
+            self._done.remove(number)
+            self._faces.forget(number)
 
     def _save(self) -> None:
         ids = self._ids

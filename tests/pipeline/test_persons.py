@@ -293,6 +293,37 @@ def test_what_faces_said_is_saved_now_and_then_and_what_the_user_said_at_once(
     run(tmp_path, script)
 
 
+def test_strangers_are_forgotten_with_the_last_of_their_photos_and_named_persons_are_not(
+    tmp_path: Path,
+) -> None:
+    async def known(g: Folder) -> int:
+        while not hasattr(g.gallery.persons, "_clustering"):
+            await trio.sleep(0.01)
+        await settled(g)
+        return len(g.gallery.persons._clustering.numbers())
+
+    async def main() -> None:
+        await make(tmp_path)
+        async with opened(tmp_path, recogniser=Faces()) as g:
+            await g.write("a.png", group(1000, 1))
+            await photos(g, b=(1,), c=(2,), d=(2,), e=(3,), f=(4,))
+            g.mv("people/unknown-02", "people/Anna")
+            await settled(g)
+            for name in ("a", "b", "c", "d", "e", "f"):
+                g.rm(f"{name}.png")
+        async with opened(tmp_path, recogniser=Faces()) as g:  # nobody empties it right away
+            for name in ("a", "b", "c", "d", "e"):
+                g.rm(f"trash/{name}.png")
+        async with opened(tmp_path, recogniser=Faces()) as g:
+            assert await known(g) == 2  # Anna, and who is in the trash
+            await photos(g, h=(2,))
+            await g.write("a.png", group(1000, 1))
+            await photos(g, i=(1,))
+            assert people(g) == {"Anna": ["h.png"], "unknown-03": ["a.png", "i.png"]}
+
+    trio.run(main)
+
+
 def test_rows_of_persons_are_written_once(tmp_path: Path) -> None:
     async def script(g: Folder) -> None:
         await photos(g, a=(1,), b=(1,))
