@@ -38,7 +38,7 @@ from tagfs.model import (
 from tagfs.pipeline.contents import Contents
 from tagfs.pipeline.details import Details
 from tagfs.pipeline.ledger import Ledger
-from tagfs.pipeline.said_in_files import is_keyword
+from tagfs.pipeline.said_in_files import is_named_in_file
 from tagfs.recognise.adapting import Sample, is_enough, threshold
 
 log = logging.getLogger(__name__)
@@ -255,7 +255,7 @@ class Adapting:
             for said, (word, stamp) in photos.latest(photo.words).items()
             if said == tag
             or (tag in photos.above(said) if word is Word.YES else said in photos.above(tag))
-            if word is Word.NO or not is_keyword(self._state, photo, said)
+            if word is Word.NO or not is_named_in_file(self._state, photo, said)
         ]
         if not words:
             return None

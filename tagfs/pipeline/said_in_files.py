@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from tagfs.catalog.records import PhotoRecord
 from tagfs.catalog.state import State
-from tagfs.model import NEVER, ContentId, Facts, TagId, Word
+from tagfs.model import NEVER, ContentId, Facts, TagId, Word, is_person
 from tagfs.pipeline.person_ids import is_nameless
 from tagfs.recognise.face import Face
 from tagfs.recognise.regions import Box
@@ -80,10 +80,12 @@ def with_said_before(photo: PhotoRecord | None, facts: Facts) -> Facts:
     )
 
 
-def is_keyword(state: State, photo: PhotoRecord, tag: TagId) -> bool:
-    """Whether a tag is one that the file of a photo names."""
-    words = photo.sight.facts.keywords if photo.sight is not None else ()
-    return any(state.photos.tag(word) == tag for word in words)
+def is_named_in_file(state: State, photo: PhotoRecord, tag: TagId) -> bool:
+    """Whether the file of a photo has a tag among its keywords, or a person among its faces."""
+    facts = photo.sight.facts if photo.sight is not None else Facts()
+    if is_person(tag):
+        return any(state.photos.person(region.name) == tag for region in facts.regions)
+    return any(state.photos.tag(word) == tag for word in facts.keywords)
 
 
 def may_be_of(state: State, photo: PhotoRecord, tag: TagId, faces: Sequence[Face]) -> Sequence[int]:

@@ -13,6 +13,7 @@ from tagfs.errors import FileError, Integrity, Usage
 from tagfs.model import Located, Place, Scored, TagId, Word
 from tagfs.pipeline.contents import Contents
 from tagfs.pipeline.details import Details
+from tagfs.pipeline.said_in_files import is_named_in_file
 from tagfs.vault.ops import Field
 from tagfs.views.search import paths_of, place_as_json
 
@@ -41,6 +42,7 @@ class TagReason:
     name: str
     in_force: bool
     word: Word = Word.UNSET  # the user's, on this very tag
+    in_file: bool = False  # whether keywords or marked faces in the file name it
     because_of: list[str] = field(default_factory=list)  # tags below it that bring it
     denied_by: list[str] = field(default_factory=list)  # tags that the user denied: it, or above
     seen: list[Seen] = field(default_factory=list)
@@ -52,6 +54,7 @@ class TagReason:
             "name": self.name,
             "in_force": self.in_force,
             "word": {Word.YES: "yes", Word.NO: "no", Word.UNSET: None}[self.word],
+            "in_file": self.in_file,
             "because_of": self.because_of,
             "denied_by": self.denied_by,
             "seen": [seen.as_json() for seen in self.seen],
@@ -111,6 +114,7 @@ async def why(
     _explain(state, photo, rows)
     for tag, reason in rows.items():
         reason.threshold = thresholds.get(tag)
+        reason.in_file = is_named_in_file(state, photo, tag)
     shown = None if photo.number is None else state.photos.names.shown(photo.number)
     name = shown.name if shown is not None else file.any_name
     sight = photo.sight

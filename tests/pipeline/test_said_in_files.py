@@ -20,6 +20,7 @@ from tagfs.catalog.sights import Sight
 from tagfs.model import NEVER, Analysis, ContentId, Facts, Region
 from tagfs.pipeline.said_in_files import with_said_before
 from tagfs.recognise.face import packed, unpacked
+from tagfs.views.why import why
 
 Box = tuple[float, float, float, float]
 
@@ -206,6 +207,9 @@ def test_keywords_are_tags_and_stars_a_rating(tmp_path: Path) -> None:
         assert g.names("tags/ladybug") == g.names("tags/insect") == ["a.png"]  # the concept
         assert g.names("tags/food%2Fdrink") == ["a.png"]
         assert rating(g, "a.png") == b"8"
+        file = g.tree.at(b"a.png")
+        reasons = (await why(g.gallery.state, g.gallery.contents, file)).tags
+        assert {r.name for r in reasons if r.in_file} == {"Holiday", "ladybug", "food/drink"}
         await copy_in(g, b=keyworded(2, "HOLIDAY"))
         assert g.names("tags/Holiday") == ["a.png", "b.png"]
         assert "HOLIDAY" not in g.names("tags")
