@@ -62,4 +62,4 @@ def test_a_pack_lacks_a_look_where_its_gate_is_open_and_it_has_not_looked() -> N
 
 def test_decoders_are_named_with_their_versions() -> None:
     assert "pillow 1" in decoders()
-    assert decoders().startswith("readers 3, ")  # since raw files tell lenses
+    assert decoders().startswith("readers 4, ")  # since keywords and stars are read
