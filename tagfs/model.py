@@ -165,7 +165,7 @@ class Facts:
     lens: str | None = None  # "EF24-105mm f/4L IS USM"
     regions: tuple[Region, ...] = ()  # of the upright picture
     keywords: tuple[str, ...] = ()  # of other programs, as tags can be called
-    stars: int | None = None  # 1..5, given in another program
+    rating: int | None = None  # 1..10 half stars, given in another program
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ def units() -> list[tuple[str, Unit]]:
             Region("Ärpád O'Neil", (0.2, 0.4, 0.6, 0.8)),
         ),
         keywords=("Schöne Wiese", "food/drink"),
-        stars=4,
+        rating=7,
     )
     hlc = NOW_MS << 16
     every = Unit(
@@ -193,7 +193,7 @@ def units_file() -> dict[str, Any]:
         ("a keyword of two lines", with_ops(looked({12: ["a\nb"]}))),
         ("a keyword of 129 bytes", with_ops(looked({12: ["x" * 129]}))),
         ("65 keywords", with_ops(looked({12: ["x"] * 65}))),
-        ("six stars", with_ops(looked({13: 6}))),
+        ("eleven half stars", with_ops(looked({13: 11}))),
         ("a word that is none", with_ops([2, bytes(32), "n1", 3])),
         ("nested too deep", b"\x81" * 500 + b"\0"),
         ("an endless array", b"\x83\x50" + bytes(16) + b"\x01\x9f\xff"),

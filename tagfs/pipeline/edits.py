@@ -19,7 +19,7 @@ from tagfs.catalog.records import FileRecord, PhotoRecord
 from tagfs.catalog.shelves import WRITTEN_OVER
 from tagfs.catalog.state import Change, FileChanged, PhotoChanged, State
 from tagfs.errors import FileError
-from tagfs.model import UNFILED, ContentId, FileId, UnitId, random_id
+from tagfs.model import UNFILED, ContentId, Facts, FileId, UnitId, random_id
 from tagfs.pipeline import inheriting
 from tagfs.pipeline.ledger import Ledger
 from tagfs.recognise.likeness import same_picture
@@ -35,7 +35,8 @@ class Edits:
     """The comparisons that are due, and the task that makes them.
 
     ``is_unsaved``: whether a file is being written; ``look``: returns when a photo that nothing
-    lists any more was looked at, or cannot be.
+    lists any more was looked at, or cannot be; ``said``: what a photo's facts say in the user's
+    words that others did not.
     """
 
     def __init__(
@@ -43,11 +44,13 @@ class Edits:
         ledger: Ledger,
         is_unsaved: Callable[[FileId], bool],
         look: Callable[[ContentId], Awaitable[None]],
+        said: Callable[[ContentId, Facts, Facts], list[Op]],
     ) -> None:
         self._ledger = ledger
         self._state: State = ledger.state
         self._is_unsaved = is_unsaved
         self._look = look
+        self._said = said
         self._unseen: set[ContentId] = set()  # older contents that have to be looked at first
         self._looking: set[ContentId] = set()  # those of them that are
         self._unreadable: set[ContentId] = set()  # those that could not be
@@ -138,11 +141,11 @@ class Edits:
             if missing is not None:
                 self._waiting[missing].add(file.id)
                 return
-            if _is_edit(new, old):
-                ops = self._take_over(file, new, old)
-                if ops:
-                    self._ledger.commit(ops, act=UnitId(random_id()))
-            self._close(file)
+            edited = _is_edit(new, old)
+            if edited and (ops := self._take_over(file, new, old)):
+                self._ledger.commit(ops, act=UnitId(random_id()))
+            before = old.sight.facts if edited and old.sight is not None else Facts()
+            self._close(file, self._said_in(new.id, before))
 
     def _missing(self, file: FileRecord, new: PhotoRecord, old: PhotoRecord) -> ContentId | None:
         """Return what has to be settled before two photos can be compared."""
@@ -161,6 +164,12 @@ class Edits:
         if old.sight is None or compared_first or any(self._is_open(f.id) for f in files):
             return old.id
         return None
+
+    def _said_in(self, photo: ContentId, before: Facts) -> list[Op]:
+        """Return what a compared photo's file says that the older one did not."""
+        new = self._state.photos.get(photo)
+        sight = None if new is None else new.sight
+        return [] if sight is None else self._said(photo, sight.facts, before)
 
     def _is_open(self, file: FileId) -> bool:
         """Whether a file is going to have another content than it has."""

@@ -114,7 +114,8 @@ class Gallery:
         )
         self.rollback = RollbackWatch(vault, self.event)
         self.undoing = Undoing(ledger, self.files.is_open)
-        self.edits = Edits(ledger, self.files.is_unsaved, self._look_at_deleted)
+        said = partial(said_in_file, ledger.state, ledger)
+        self.edits = Edits(ledger, self.files.is_unsaved, self._look_at_deleted, said)
         self.looker = Looker(
             ledger.state,
             recogniser,
@@ -128,9 +129,9 @@ class Gallery:
         )
         faces = face_pack.load()
         self.persons = Persons(ledger, contents, faces.gate, faces.limits)
-        self.looker.said = partial(said_in_file, ledger.state, ledger)
+        self.looker.said = said
         reads = recogniser if isinstance(recogniser, ReadsSidecars) else None
-        self.sidecars = Sidecars(ledger, contents, reads, rest, self.looker.said)
+        self.sidecars = Sidecars(ledger, contents, reads, rest, said)
         self.looker.recorded = self.persons.look_at
         self.looker.looked = self.sidecars.look_at
         ledger.on_changes(self.persons.changed)

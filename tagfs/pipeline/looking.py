@@ -280,6 +280,7 @@ class Looker:
             thumbnail = (small.id, *each.thumbnail) if small and each.thumbnail else None
             photo = self._state.photos.get(each.photo)
             facts = with_said_before(photo, each.analysis.facts)
+            ops += self.said(each.photo, facts)
             for seen, where in each.seen:
                 ops.append(
                     RecordAnalysis(
@@ -293,7 +294,6 @@ class Looker:
                         each.analysis.unreadable,
                     )
                 )
-            ops += self.said(each.photo, facts)
         return ops
 
     def _name(self, ident: ContentId) -> list[Op]:

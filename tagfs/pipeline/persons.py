@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -25,6 +25,7 @@ from tagfs.errors import FileError, Integrity
 from tagfs.model import FACES, ContentId, Scored, TagId, Word, is_person, pack_name
 from tagfs.pipeline.contents import Contents
 from tagfs.pipeline.details import Details
+from tagfs.pipeline.doubts import doubts
 from tagfs.pipeline.kept_faces import KeptFaces
 from tagfs.pipeline.ledger import Ledger
 from tagfs.pipeline.person_ids import PersonIds
@@ -85,7 +86,7 @@ class Persons:
             self.look_at(photo)
         # Naming somebody changes no photo. Whatever changes other photos names nobody, and
         # copying a file is not to have everybody looked at.
-        if of_persons or (by_user and not changes):
+        if of_persons or not changes:
             self._heard = True
             self._wake.set()
 
@@ -104,7 +105,10 @@ class Persons:
     async def run(self) -> None:
         """Consider photos until cancelled."""
         self._load()
-        self._forget_gone()
+        try:
+            await self._forget_gone()
+        except Exception:
+            log.exception("the faces of photos that are gone stay for now")
         try:
             await self._consider_all()
         finally:
@@ -113,7 +117,7 @@ class Persons:
     async def _consider_all(self) -> None:
         while True:
             if not self._waiting and not self._heard:
-                await self._doubt()
+                self.doubts = await doubts(self._clustering, self._ids, self._named)
                 if self._waiting or self._heard:
                     continue
                 await self._rest()
@@ -130,10 +134,10 @@ class Persons:
                 await self._consider(batch, names)
             except FileError as error:
                 log.warning("persons wait: %s", error)
-                await trio.sleep(RETRY)
                 self._load()  # what was not journalled is not so
                 self._waiting.update(dict.fromkeys(batch))
                 self._heard = True
+                await trio.sleep(RETRY)
             except Exception:  # a gallery without news of persons is better than none
                 log.exception("persons of %d photos are not told", len(batch))
             await trio.lowlevel.checkpoint()
@@ -154,24 +158,33 @@ class Persons:
 
     async def _consider(self, numbers: Sequence[int], names: bool) -> None:
         """Add the faces of some photos, hear words, and journal who is in which photo now."""
+        found = dict[int, Sequence[Face]]()
+        for number in numbers:
+            photo = self._photo(number)
+            sight = None if photo is None else self._faces_row(photo)
+            if sight is not None:
+                found[number] = await self._faces.fetch(number, sight)
+        with trio.CancelScope(shield=True):  # what is known and what is journalled go together
+            await self._tell(found, names)
+
+    async def _tell(self, found: Mapping[int, Sequence[Face]], names: bool) -> None:
         ops = self._hear_names() if names else []
         before = set(self._clustering.persons())
         photos = set[int]()
-        for number in numbers:
+        for number, faces in found.items():
             await trio.lowlevel.checkpoint()  # among thousands of persons each takes milliseconds
             photo = self._photo(number)
-            sight = None if photo is None else self._faces_row(photo)
-            if photo is None or sight is None:
+            if photo is None:
                 continue
-            faces = await self._faces.fetch(number, sight)
             if number not in self._done:
                 ops += self._add(number, faces)
             ops += self._hear_words(photo, number, faces)
             photos.add(number)
         shown = set(self._clustering.persons())
-        for person in shown - before:
+        strangers = {person for person in shown if self._ids.id(person) is None}
+        for person in strangers:
             ops += self._introduce(person)
-        for person in shown ^ before:
+        for person in strangers | (shown ^ before):
             photos.update(face // FACES_EACH for face in self._clustering.faces(person))
         rows = [row for number in sorted(photos) for row in self._row(number, shown)]
         if ops or rows:
@@ -194,15 +207,16 @@ class Persons:
         """Give a person who is worth showing an id and a name."""
         tag = self._ids.id(person)
         if tag is None:
-            faces = self._clustering.faces(person)
-            rows = [self._photo(face // FACES_EACH) for face in faces]
-            said = [tag for photo in rows if photo is not None for tag in self._told(photo)]
-            tag = self._ids.known_before(said)
+            rows = [(f, self._photo(f // FACES_EACH)) for f in self._clustering.faces(person)]
+            there = [(face, photo) for face, photo in rows if photo is not None]
+            if not there:
+                return []  # all are in the trash
+            tag = self._ids.known_before(tag for _, photo in there for tag in self._told(photo))
             if tag is None:
-                photo = self._photo(faces[0] // FACES_EACH)
-                assert photo is not None
-                tag = self._ledger.name_person(f"{photo.id.hex()} {faces[0] % FACES_EACH}")
+                face, photo = there[0]
+                tag = self._ledger.name_person(f"{photo.id.hex()} {face % FACES_EACH}")
             self._ids.bind(person, tag)
+            self._heard |= self._ids.is_named(tag)
         return self._ids.called(tag)
 
     def _row(self, number: int, shown: set[int]) -> list[Op]:
@@ -228,21 +242,6 @@ class Persons:
                 newest.unreadable,
             )
         ]
-
-    async def _doubt(self) -> None:
-        """Collect the photos of nameless persons, single faces too, who may be named ones."""
-        doubts = {}
-        for number in sorted(set(self._clustering.numbers()) & self._named):
-            await trio.lowlevel.checkpoint()
-            tag = self._ids.id(number)
-            found = BitMap(
-                face // FACES_EACH
-                for other, _ in self._clustering.like(number)
-                for face in self._clustering.faces(other)
-            )
-            if tag is not None and found:
-                doubts[tag] = found
-        self.doubts = doubts
 
     # -- what the user says ----------------------------------------------------------------------
 
@@ -372,24 +371,27 @@ class Persons:
         for number in self._state.photos.postings.bitmap(ALL) - self._done:
             self._waiting.setdefault(number)
 
-    def _forget_gone(self) -> None:
-        """Forget the faces of photos that left the trash for good, but for those of named persons:
-        how somebody looks is what the user taught."""
-        kept = {f.content[0] for _, f in self._state.trash() if f.content is not None}
+    async def _forget_gone(self) -> None:
+        """Forget the faces of photos that left the trash for good, but for those with somebody who
+        has a name in them: how they look is what the user taught."""
+        trash = {f.content[0] for _, f in self._state.trash() if f.content is not None}
+        taught = {face for person in self._named for face in self._clustering.faces(person)}
         for number in self._done - self._state.photos.postings.bitmap(ALL):
+            await trio.lowlevel.checkpoint()
             shown = self._state.photos.names.shown(number)
-            persons = {self._clustering.person_of(face) for face in self._faces.numbers(number)}
-            if (shown is not None and shown.photo in kept) or persons & self._named:
+            if number not in self._done or (shown is not None and shown.photo in trash):
                 continue
-            self._clustering.remove(number)
-            self._done.remove(number)
-            self._faces.forget(number)
+            if self._photo(number) is None and taught.isdisjoint(self._faces.numbers(number)):
+                self._clustering.remove(number)
+                self._done.remove(number)
+                self._faces.forget(number)
+                self._save()  # with the faces, or persons would be made of faces that are not there
 
     def _save(self) -> None:
         ids = self._ids
-        raw = cbor2.dumps(
-            [self._done.serialize(), ids.raw(), ids.merged, ids.last, self._clustering.dump()]
-        )
+        again = BitMap(self._waiting) & self._state.photos.postings.bitmap(ALL)
+        done = (self._done - again).serialize()
+        raw = cbor2.dumps([done, ids.raw(), ids.merged, ids.last, self._clustering.dump()])
         if raw != self._saved:
             self._store.put(Table.LOCAL, _STATE, raw)
             self._store.request_commit()

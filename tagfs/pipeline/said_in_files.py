@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from tagfs.catalog.records import PhotoRecord
+from tagfs.catalog.shelves import WRITTEN_OVER
 from tagfs.catalog.state import State
 from tagfs.model import NEVER, ContentId, Facts, TagId, Word, is_person
 from tagfs.pipeline.person_ids import is_nameless
@@ -30,15 +31,22 @@ class NameMaker(Protocol):
         """Return the id of a new person."""
 
 
-def said_in_file(state: State, ids: NameMaker, photo: ContentId, facts: Facts) -> list[Op]:
+def said_in_file(
+    state: State, ids: NameMaker, photo: ContentId, facts: Facts, before: Facts | None = None
+) -> list[Op]:
     """Return what a file says in the user's words, to be said before the facts are recorded.
 
-    It is said once: nothing that stood there when the photo was looked at before, which may be
-    called otherwise or be taken back today, and no tag or person of which the user has said
-    anything here.
+    It is said once: nothing that stood there ``before``, which may be called otherwise or be taken
+    back today, and no tag or person of which the user has said anything here. Before is when the
+    photo was looked at last, or what the picture was before an edit. Nothing is said of what was
+    written over another photo until the two are compared (`edits.Edits`).
     """
     known = state.photos.get(photo)
-    before = known.sight.facts if known is not None and known.sight is not None else Facts()
+    edited = before is not None and before.rating is not None
+    if before is None:
+        if known is not None and _is_to_be_compared(state, known):
+            return []
+        before = known.sight.facts if known is not None and known.sight is not None else Facts()
     spoken = {state.photos.canonical(tag) for tag in (known.words if known is not None else ())}
     ops: list[Op] = []
 
@@ -58,9 +66,14 @@ def said_in_file(state: State, ids: NameMaker, photo: ContentId, facts: Facts) -
         if name not in before.keywords and not is_nameless(name):
             say(name, state.photos.tag(name), ids.name_tag)
     rated = known is not None and known.regs.stamp(Field.RATING) != NEVER
-    if facts.stars is not None and facts.stars != before.stars and not rated:
-        ops.append(SetRegister(Entity.PHOTO, photo, Field.RATING, 2 * facts.stars))
+    if facts.rating not in (None, before.rating) and (edited or not rated):
+        ops.append(SetRegister(Entity.PHOTO, photo, Field.RATING, facts.rating))
     return ops
+
+
+def _is_to_be_compared(state: State, photo: PhotoRecord) -> bool:
+    files = map(state.file, photo.files)
+    return any(file is not None and WRITTEN_OVER in file.slots for file in files)
 
 
 def with_said_before(photo: PhotoRecord | None, facts: Facts) -> Facts:
@@ -76,7 +89,7 @@ def with_said_before(photo: PhotoRecord | None, facts: Facts) -> Facts:
         facts,
         regions=(*facts.regions, *regions)[:MAX_REGIONS],
         keywords=(*facts.keywords, *keywords)[:MAX_KEYWORDS],
-        stars=facts.stars or before.stars,
+        rating=facts.rating or before.rating,
     )
 
 

@@ -23,6 +23,7 @@ from tagfs.model import Content, ContentId, Facts, FileId, FolderId
 from tagfs.pipeline.contents import Contents
 from tagfs.pipeline.ledger import Ledger
 from tagfs.pipeline.resting import Rest
+from tagfs.pipeline.said_in_files import with_said_before
 from tagfs.recognise.messages import MAX_SIDECAR
 from tagfs.recognise.packs import PackMissing
 from tagfs.recognise.sniff import EXTENSIONS
@@ -166,7 +167,7 @@ class Sidecars:
         if photo.sight.stamp != before.stamp:
             self._add(ident)  # looked at meanwhile
             return []
-        facts = overridden(before.facts, stated)
+        facts = with_said_before(photo, overridden(before.facts, stated))
         if facts == before.facts:
             return []
         pack = next(pack for pack, sight in photo.sights.items() if sight.stamp == before.stamp)
@@ -180,7 +181,7 @@ class Sidecars:
             before.thumbnail,
             before.unreadable,
         )
-        return [row, *self._said(ident, facts)]
+        return [*self._said(ident, facts), row]
 
     async def _read(self, content: Content) -> bytes:
         reader, packet = self._contents.reader(content), b""
@@ -238,5 +239,5 @@ def overridden(facts: Facts, stated: Facts) -> Facts:
         lens=facts.lens or stated.lens,
         regions=stated.regions or facts.regions,
         keywords=stated.keywords or facts.keywords,
-        stars=stated.stars or facts.stars,
+        rating=stated.rating or facts.rating,
     )

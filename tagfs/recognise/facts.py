@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from PIL import Image
 
 from tagfs.model import Facts, Place, Region
-from tagfs.recognise.keywords import keywords, stars
+from tagfs.recognise.keywords import keywords, rating
 from tagfs.recognise.regions import regions
 from tagfs.recognise.xmp import Packet
 from tagfs.vault.facts import GRAINS, MAX_KEYWORD, MAX_KEYWORDS, MAX_NAMED
@@ -27,6 +27,7 @@ _MAKE, _MODEL, EXIF, _GPS = 0x010F, 0x0110, 0x8769, 0x8825
 _LENS_MAKE, _LENS_MODEL = 0xA433, 0xA434
 _RATING = 0x4746
 _DATES = ((0x9003, 0x9011), (0x9004, 0x9012))  # taken, digitised: date, its offset
+LONGEST_TEXT = 100
 _FIRST_PHOTO = datetime(1826, 1, 1)
 _DATE = re.compile(r"(\d{4})[:\-/. ](\d{1,2})[:\-/. ](\d{1,2})[T ](\d{1,2}):(\d{2})(?::(\d{2}))?")
 _OFFSET = re.compile(r"([+-]\d{2}):?(\d{2})$")
@@ -44,12 +45,12 @@ def directory(exif: Image.Exif, number: int) -> Mapping[int, Any]:
 
 
 def plain_text(value: object) -> str:
-    """Return a text field up to its first NUL, at most 100 characters, printable."""
+    """Return a text field up to its first NUL, at most LONGEST_TEXT characters, printable."""
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     if not isinstance(value, str):
         return ""
-    printable = "".join(c for c in value.split("\0")[0][:100] if c.isprintable())
+    printable = "".join(c for c in value.split("\0")[0][:LONGEST_TEXT] if c.isprintable())
     return " ".join(printable.split())
 
 
@@ -236,8 +237,8 @@ def read_facts(
         place=read_place(gps) or place_of(*packet.position()),
         lens=next(filter(None, lenses), None),
         regions=marked,
-        keywords=_keywords(packet, iptc, {region.name.casefold() for region in marked}),
-        stars=stars(packet, exif.get(_RATING)),
+        keywords=_keywords(packet, iptc, marked),
+        rating=rating(packet, exif.get(_RATING)),
     )
 
 
@@ -255,14 +256,17 @@ def _regions(
     return tuple(found.values())
 
 
-def _keywords(packet: Packet, iptc: Iptc, people: set[str]) -> tuple[str, ...]:
+def _keywords(packet: Packet, iptc: Iptc, marked: Iterable[Region]) -> tuple[str, ...]:
     """Return the keywords that can be tags; the names of marked people are none."""
+    people = {unicodedata.normalize("NFC", region.name).casefold() for region in marked}
     found: dict[str, str] = {}
     for text in keywords(packet, iptc):
         name = unicodedata.normalize("NFC", plain_text(text))
         folded = name.casefold()
         if not name or name.startswith(".") or len(name.encode()) > MAX_KEYWORD:
             continue  # no tag can be called so
+        if len(text) > LONGEST_TEXT:
+            continue  # half a keyword is another one
         if folded not in people:
             found.setdefault(folded, name)
     return tuple(found.values())[:MAX_KEYWORDS]

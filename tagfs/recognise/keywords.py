@@ -12,15 +12,17 @@ from collections.abc import Iterator, Mapping
 
 from tagfs.recognise.xmp import Packet
 
+_SUBJECT = re.compile(r"<dc:subject(?:\s[^<>]{0,200})?(?<!/)>")
 _ITEM = re.compile(r"<rdf:li[^<>]{0,200}>([^<]{1,400})<")
-_STARS = re.compile(r"[1-5](?:\.0{1,9})?")
+_STARS = re.compile(r"[0-5](?:\.\d{1,9})?")
 _UTF8 = b"\x1b%G"  # what 1:90 says of the coded character set
 
 
 def keywords(packet: Packet, iptc: Mapping[tuple[int, int], object]) -> Iterator[str]:
     """Yield the keywords as they stand there, white space and all."""
-    _, begins, rest = packet.text.partition("<dc:subject")
-    found = _ITEM.findall(rest.partition("</dc:subject")[0]) if begins else []
+    listed = _SUBJECT.search(packet.text)
+    end = packet.text.find("</dc:subject>", listed.end()) if listed else -1
+    found = _ITEM.findall(packet.text, listed.end(), end) if listed and end >= 0 else []
     yield from map(html.unescape, found)
     if found:
         return
@@ -31,15 +33,16 @@ def keywords(packet: Packet, iptc: Mapping[tuple[int, int], object]) -> Iterator
             yield _decoded(field[:400], utf8)
 
 
-def stars(packet: Packet, exif: object) -> int | None:
-    """Return 1 to 5 stars, ``xmp:Rating`` before what EXIF says; None for none or a rejected one.
+def rating(packet: Packet, exif: object) -> int | None:
+    """Return 1 to 10 half stars, ``xmp:Rating`` before what EXIF says; None for none.
 
-    ``exif`` is the value of 0x4746, which Windows writes.
+    ``exif`` is the value of 0x4746, which Windows writes. A picture that was rejected has none.
     """
     text = packet.get("xmp:Rating") or packet.get("xap:Rating")
     if not text and isinstance(exif, int):
         text = str(exif)
-    return int(float(text)) if _STARS.fullmatch(text) else None
+    halves = round(2 * float(text)) if _STARS.fullmatch(text) else 0
+    return halves if 1 <= halves <= 10 else None
 
 
 def _decoded(field: bytes, utf8: bool) -> str:

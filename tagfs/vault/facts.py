@@ -39,7 +39,7 @@ def encode_facts(facts: Facts) -> dict[int, Any]:
         10: facts.lens,
         11: [[r.name, *(round(s * GRAINS) for s in r.box)] for r in facts.regions] or None,
         12: list(facts.keywords) or None,
-        13: facts.stars,
+        13: facts.rating,
     }
     return {k: v for k, v in values.items() if v is not None}
 
@@ -60,7 +60,7 @@ def decode_facts(raw: dict[int, Any]) -> Facts:
         lens=_optional_text(raw.get(10)),
         regions=_regions(raw.get(11, [])),
         keywords=_keywords(raw.get(12, [])),
-        stars=_optional_int(raw.get(13), 6),
+        rating=_optional_int(raw.get(13), 11),
     )
 
 

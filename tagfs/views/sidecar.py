@@ -1,7 +1,8 @@
 """XMP sidecars: tags, date and rating of a photo as other programs read them.
 
 ``dc:subject`` is what every program reads; ``lr:hierarchicalSubject`` and ``digiKam:TagsList``
-say which tag stands below which. Follows the XMP specification, part 1 (ISO 16684-1).
+say which tag stands below which. Persons are ``Iptc4xmpExt:PersonInImage`` (IPTC Photo Metadata)
+and stand below "People". Follows the XMP specification, part 1 (ISO 16684-1).
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from xml.sax.saxutils import escape
 
 from tagfs.catalog.records import PhotoRecord
 from tagfs.catalog.state import State
-from tagfs.model import TagId
+from tagfs.model import TagId, is_person
+from tagfs.pipeline.person_ids import is_nameless
 from tagfs.vault.ops import Field
 
 _HEAD = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="tagfs">
  <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
   <rdf:Description rdf:about=""
+    xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
     xmlns:dc="http://purl.org/dc/elements/1.1/"
     xmlns:lr="http://ns.adobe.com/lightroom/1.0/"
     xmlns:digiKam="http://www.digikam.org/ns/1.0/"
@@ -34,12 +37,14 @@ _TAIL = """  </rdf:Description>
 def sidecar(state: State, photo: PhotoRecord) -> bytes | None:
     """Return the sidecar of a photo, None when there is nothing to say of it."""
     ways = sorted(tuple(map(state.photos.tag_name, way)) for way in _ways(state, photo))
-    names = sorted(state.photos.tag_name(tag) for tag in photo.tags)
+    names = sorted(state.photos.tag_name(tag) for tag in photo.tags if not is_person(tag))
+    known = sorted(state.photos.tag_name(tag) for tag in photo.tags if is_person(tag))
+    people = [name for name in known if not is_nameless(name)]
     date: str | None = photo.regs.get(Field.DATE)
     rating: int | None = photo.regs.get(Field.RATING)
-    if not names and date is None and rating is None:
+    if not names and not people and date is None and rating is None:
         return None
-    return xmp(names, ways, date, rating)
+    return xmp(names, ways, date, rating, people)
 
 
 def _ways(state: State, photo: PhotoRecord) -> Iterable[tuple[TagId, ...]]:
@@ -47,7 +52,7 @@ def _ways(state: State, photo: PhotoRecord) -> Iterable[tuple[TagId, ...]]:
 
     A concept may have several above it; the way goes through the first that the photo has.
     """
-    present = set(photo.tags)
+    present = {tag for tag in photo.tags if not is_person(tag)}
     above = {tag: state.photos.above(tag) & present for tag in present}
     inner = {tag for tags in above.values() for tag in tags}
     for tag in present - inner:
@@ -65,6 +70,7 @@ def xmp(
     ways: Sequence[Sequence[str]],
     date: str | None = None,
     rating: int | None = None,
+    people: Sequence[str] = (),
 ) -> bytes:
     """Return an XMP packet.
 
@@ -74,6 +80,10 @@ def xmp(
     parts = [_HEAD]
     if names:
         parts.append(_listed("dc:subject", "Bag", names))
+    if people:
+        parts.append(_listed("Iptc4xmpExt:PersonInImage", "Bag", people))
+        ways = [*ways, *(("People", name) for name in people)]
+    if ways:
         parts.append(_listed("lr:hierarchicalSubject", "Bag", map("|".join, ways)))
         parts.append(_listed("digiKam:TagsList", "Seq", map("/".join, ways)))
     if date is not None:

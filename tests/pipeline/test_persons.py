@@ -18,6 +18,7 @@ from gallery_kit import Folder, make, opened
 from PIL import Image
 
 from tagfs.catalog.schema import Table
+from tagfs.catalog.sights import Sight
 from tagfs.errors import FileError
 from tagfs.model import Analysis, Facts, Scored, Seen
 from tagfs.pipeline import persons
@@ -25,6 +26,7 @@ from tagfs.pipeline.persons import PACK, Persons
 from tagfs.recognise.cascade import PERSON
 from tagfs.recognise.face import FEATURES, Face, packed, unpacked, vector
 from tagfs.vault.ops import Op, RecordAnalysis
+from tagfs.views.sidecar import sidecar
 
 
 def group(seed: int, *people: int) -> bytes:
@@ -265,6 +267,71 @@ def test_persons_are_the_same_after_a_kill_before_they_were_saved(
     trio.run(main)
 
 
+def test_a_stop_within_a_batch_loses_nobody(tmp_path: Path) -> None:
+    async def main() -> None:
+        await make(tmp_path)
+        async with opened(tmp_path, recogniser=Faces()) as g:
+            await photos(g, a=(1,), b=(1,))
+            g.mv("people/unknown-01", "people/Anna")
+            await settled(g)
+            fetch, asked = g.gallery.persons._faces.fetch, list[int]()
+
+            async def slow(number: int, sight: Sight) -> tuple[Face, ...]:
+                asked.append(number)
+                if len(asked) > 1:
+                    await trio.sleep_forever()
+                return await fetch(number, sight)
+
+            g.gallery.persons._faces.fetch = slow  # type: ignore[method-assign]
+            for name in ("c", "d"):
+                await g.write(f"{name}.png", group(ord(name), 1))
+            with trio.fail_after(20):
+                while len(asked) < 2:
+                    await trio.sleep(0.01)
+        async with opened(tmp_path, recogniser=Faces()) as g:
+            await trio.sleep(0.1)
+            await settled(g)
+            assert people(g) == {"Anna": ["a.png", "b.png", "c.png", "d.png"]}
+
+    trio.run(main)
+
+
+def test_what_was_said_right_before_the_end_is_heard_at_the_next_start(tmp_path: Path) -> None:
+    async def main() -> None:
+        await make(tmp_path)
+        async with opened(tmp_path, recogniser=Faces()) as g:
+            await photos(g, a=(1,), b=(1,), c=(5,))
+            g.mv("people/unknown-01", "people/Anna")
+            await settled(g)
+            g.ln("c.png", "people/Anna/c.png")
+        async with opened(tmp_path, recogniser=Faces()) as g:
+            await photos(g, d=(5,))
+            assert people(g) == {"Anna": ["a.png", "b.png", "c.png", "d.png"]}
+
+    trio.run(main)
+
+
+def test_an_export_says_who_is_named_and_calls_nobody_a_tag(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        await photos(g, a=(1, 2), b=(1, 2))
+        g.mv("people/unknown-01", "people/Anna")
+        await settled(g)
+        record = g.gallery.state.photos.get(g.tree.at(b"a.png").content[0])  # type: ignore[index]
+        assert record is not None
+        assert len(record.tags) >= 3
+        packet = sidecar(g.gallery.state, record)
+        assert packet is not None
+        told = packet.decode()
+        subject, _, people = told.partition("Iptc4xmpExt:PersonInImage>")
+        assert "<rdf:li>person</rdf:li>" in subject
+        assert "Anna" not in subject
+        assert "<rdf:li>Anna</rdf:li>" in people
+        assert "<rdf:li>People|Anna</rdf:li>" in people
+        assert "unknown" not in told
+
+    run(tmp_path, script)
+
+
 def saved_in(g: Folder) -> bytes | None:
     return g.gallery.persons._store.get(Table.LOCAL, b"persons")
 
@@ -320,6 +387,64 @@ def test_strangers_are_forgotten_with_the_last_of_their_photos_and_named_persons
             await g.write("a.png", group(1000, 1))
             await photos(g, i=(1,))
             assert people(g) == {"Anna": ["h.png"], "unknown-03": ["a.png", "i.png"]}
+
+    trio.run(main)
+
+
+def test_a_kill_after_strangers_were_forgotten_leaves_a_gallery_that_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        await make(tmp_path)
+        async with opened(tmp_path, recogniser=Faces()) as g:
+            await photos(g, a=(1,), b=(1,), c=(1,))
+            for name in ("a", "b", "c"):
+                g.rm(f"{name}.png")
+        async with opened(tmp_path, recogniser=Faces()) as g:
+            for name in ("a", "b"):
+                g.rm(f"trash/{name}.png")
+        save, saves = Persons._save, list[Persons]()
+
+        def once(persons: Persons) -> None:
+            saves.append(persons)
+            if len(saves) == 1:
+                save(persons)
+
+        with monkeypatch.context() as killed:
+            killed.setattr(Persons, "_save", once)
+            async with opened(tmp_path, recogniser=Faces()) as g:
+                await photos(g, d=(2,))
+                assert len(saves) >= 2
+        async with opened(tmp_path, recogniser=Faces()) as g:
+            await photos(g, e=(2,), f=(1,))
+            assert people(g) == {"unknown-02": ["d.png", "e.png"]}
+
+    trio.run(main)
+
+
+def test_a_stranger_is_introduced_though_their_first_photo_is_in_the_trash(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        await photos(g, a=(1,))
+        await settled(g)
+        g.rm("a.png")
+        await photos(g, other=(), b=(1,), c=(1,))
+        assert people(g) == {"unknown-01": ["b.png", "c.png"]}
+
+    run(tmp_path, script)
+
+
+def test_who_was_named_is_known_as_named_after_a_rebuild(tmp_path: Path) -> None:
+    async def main() -> None:
+        await make(tmp_path)
+        async with opened(tmp_path, recogniser=Faces()) as g:
+            await photos(g, a=(1,), b=(1,), c=(2,), d=(2,))
+            g.mv("people/unknown-01", "people/Anna")
+            g.mv("people/unknown-02", "people/Ben")
+            await settled(g)
+        shutil.rmtree(tmp_path / "state" / "catalog")
+        async with opened(tmp_path, recogniser=Faces()) as g:
+            await photos(g, e=(1,))
+            assert len(g.gallery.persons._named) == 2
 
     trio.run(main)
 

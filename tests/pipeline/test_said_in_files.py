@@ -173,8 +173,10 @@ class Words(Faces):
         found = await super().recognise(read, size, media_type)
         info = Image.open(io.BytesIO(bytes(await read(0, size)))).info
         words = tuple(filter(None, info.get("words", "").split(",")))
-        stars = int(info["stars"]) if "stars" in info else None
-        return replace(found, facts=Facts(keywords=words, stars=stars))
+        rating = 2 * int(info["stars"]) if "stars" in info else None
+        low, high, _ = Image.open(io.BytesIO(bytes(await read(0, size)))).getpixel((0, 0))  # type: ignore[misc]
+        shape = int.from_bytes(bytes([low, high]) * 4)  # of one picture whatever its words are
+        return replace(found, facts=Facts(32, 32, keywords=words, rating=rating, phash=shape))
 
 
 def keyworded(seed: int, *words: str, stars: int | None = None) -> bytes:
@@ -242,5 +244,44 @@ def test_keywords_correct_no_recogniser(tmp_path: Path) -> None:
         assert g.gallery.adapting._due == {}
         g.rm("tags/dog/a0.png")
         assert g.gallery.adapting._due != {}
+
+    run_words(tmp_path, script)
+
+
+def test_an_edit_says_what_is_new_in_the_file_and_nothing_that_was_taken_back(
+    tmp_path: Path,
+) -> None:
+    async def saved(g: Folder, data: bytes) -> None:
+        await g.write("2019/a.png", data)
+        assert await g.gallery.wait("recognised", 20)
+        await g.gallery.edits.wait_idle()
+
+    async def script(g: Folder) -> None:
+        g.mkdir("2019")
+        await saved(g, keyworded(1, "Holiday", "Sea", stars=4))
+        g.rm("tags/Holiday/a.png")
+        g.mv("tags/Sea", "tags/Ocean view")
+        g.tree.marks.set_xattr(g.ino("2019/a.png"), b"user.baloo.rating", b"2")
+        await saved(g, keyworded(1, "Holiday", "Sea", "Beach", stars=4))
+        assert g.names("tags/Ocean view") == g.names("tags/Beach") == ["a.png"]
+        assert not {"Holiday", "Sea"} & set(g.names("tags"))
+        assert rating(g, "2019/a.png") == b"2"
+        await saved(g, keyworded(1, "Holiday", "Sea", "Beach", stars=5))
+        assert rating(g, "2019/a.png") == b"10"
+
+    run_words(tmp_path, script)
+
+
+def test_another_picture_that_is_written_over_a_photo_says_its_own(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        g.mkdir("2019")
+        await g.write("2019/a.png", keyworded(1, "Holiday", stars=4))
+        assert await g.gallery.wait("recognised", 20)
+        g.rm("tags/Holiday/a.png")
+        await g.write("2019/a.png", keyworded(0x5A5A, "Holiday", stars=3))
+        assert await g.gallery.wait("recognised", 20)
+        await g.gallery.edits.wait_idle()
+        assert g.names("tags/Holiday") == ["a.png"]
+        assert rating(g, "2019/a.png") == b"6"
 
     run_words(tmp_path, script)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 import trio
-from colours import WithPlaces, photo
+from colours import Read, WithPlaces, photo
 from gallery_kit import Folder, make, opened
 
 from tagfs.catalog.photos import ALL
 from tagfs.errors import FileError
-from tagfs.model import Facts, Place, Region
+from tagfs.model import Analysis, Facts, Place, Region
 from tagfs.pipeline.sidecars import overridden
 from tagfs.recognise.messages import MAX_SIDECAR, pack_sidecar, read_sidecar
 from tagfs.recognise.packs import PackMissing
@@ -205,6 +206,33 @@ def test_keywords_of_a_sidecar_are_tags_and_come_back_from_an_export(tmp_path: P
     run(tmp_path / "first", script)
     (tmp_path / "second").mkdir()
     run(tmp_path / "second", again)
+
+
+def test_a_keyword_of_the_file_is_not_said_again_because_the_sidecar_has_others(
+    tmp_path: Path,
+) -> None:
+    packet = xmp(more="<dc:subject><rdf:Bag><rdf:li>Beach</rdf:li></rdf:Bag></dc:subject>")
+
+    class Sea(Reads):
+        async def recognise(self, read: Read, size: int, media_type: str) -> Analysis:
+            found = await super().recognise(read, size, media_type)
+            return replace(found, facts=replace(found.facts, keywords=("Sea",)))
+
+    async def main() -> None:
+        await make(tmp_path)
+        async with opened(tmp_path, recogniser=Sea()) as g:
+            await g.write("a.jpg", photo(1))
+            await settled(g)
+            g.mv("tags/Sea", "tags/Ocean view")
+            await g.write("a.xmp", packet)
+            await settled(g)
+            g.gallery.rescan.start(g.gallery.state.photos.postings.bitmap(ALL), True, True)
+            await g.gallery.rescan.wait(lambda done, total: None)
+            await settled(g)
+            assert g.names("tags/Ocean view") == g.names("tags/Beach") == ["a.jpg"]
+            assert "Sea" not in g.names("tags")
+
+    trio.run(main)
 
 
 def test_a_disk_without_room_delays_it_no_more(

@@ -66,7 +66,7 @@ def test_keywords_and_stars_of_the_formats_set_are_those_of_exiftool() -> None:
     counted = 0
     for name, stated in json.loads((base / "expected.json").read_text()).items():
         keywords = words(stated.get("subject")) or words(stated.get("keywords"))
-        stars = stated.get("rating") or None
+        stars = stated.get("rating") or 0
         if not keywords and not stars:
             continue
         facts = read(base / name)
@@ -74,7 +74,7 @@ def test_keywords_and_stars_of_the_formats_set_are_those_of_exiftool() -> None:
         # ".jpg" can be no tag, and who is marked is a person.
         tags = tuple(w for w in keywords if w[0] != "." and w not in people)
         assert facts.keywords == NOT_READ.get(name, tags), name
-        assert facts.stars == stars, name
+        assert facts.rating == (2 * stars or None), name
         counted += 1
     assert counted >= 25
 
@@ -111,8 +111,28 @@ def test_the_iptc_block_is_read_in_either_encoding(field: bytes, word: str) -> N
 
 
 def test_what_can_be_no_tag_is_none() -> None:
-    facts = told(subject(" dog ", "Dog", "", ".jpg", "x" * 90, "海" * 50, "a&#10;b"))
-    assert facts.keywords == ("dog", "x" * 90, "ab")
+    facts = told(subject(" dog ", "Dog", "", ".jpg", "x" * 100, "y" * 101, "海" * 50, "a&#10;b"))
+    assert facts.keywords == ("dog", "x" * 100, "ab")
+
+
+@pytest.mark.parametrize("none", ["<dc:subject/>", "<dc:subject rdf:resource='x' />", ""])
+def test_titles_are_no_keywords(none: str) -> None:
+    title = "<dc:title><rdf:Alt><rdf:li>A title</rdf:li></rdf:Alt></dc:title>"
+    other = "<dc:subjectCode><rdf:Bag><rdf:li>1</rdf:li></rdf:Bag></dc:subjectCode>"
+    assert told(none + title + other, {(2, 25): b"one"}).keywords == ("one",)
+    assert told(subject("a") + title).keywords == ("a",)
+    unclosed = "<dc:subject><rdf:Bag><rdf:li>a</rdf:li></rdf:Bag>"
+    assert told(unclosed + title).keywords == ()
+
+
+def test_a_marked_person_is_no_keyword_in_whatever_form_the_name_is_written() -> None:
+    region = (
+        '<MPRI:Regions><rdf:Bag><rdf:li MPReg:Rectangle="0.1,0.2,0.3,0.4" '
+        'MPReg:PersonDisplayName="Zoe\u0308"/></rdf:Bag></MPRI:Regions>'
+    )
+    facts = told(region + subject("zoe\u0308", "Zo\u00eb", "sea"))
+    assert [r.name for r in facts.regions] == ["Zoe\u0308"]
+    assert facts.keywords == ("sea",)
 
 
 def test_a_thousand_keywords_are_64() -> None:
@@ -122,13 +142,15 @@ def test_a_thousand_keywords_are_64() -> None:
 
 
 @pytest.mark.parametrize(
-    ("packet", "exif", "stars"),
+    ("packet", "exif", "halves"),
     [
-        ('xmp:Rating="4"', None, 4),
-        ("<xmp:Rating>5.0</xmp:Rating>", None, 5),
-        ('xap:Rating="2"', None, 2),
-        ('xmp:Rating="3"', 5, 3),
-        ("", 5, 5),
+        ('xmp:Rating="4"', None, 8),
+        ("<xmp:Rating>5.0</xmp:Rating>", None, 10),
+        ("<xmp:Rating>2.5</xmp:Rating>", None, 5),
+        ('xap:Rating="2"', None, 4),
+        ('xmp:Rating="3"', 5, 6),
+        ("", 5, 10),
+        ('xmp:Rating="0"', 5, None),
         ('xmp:Rating="0"', None, None),
         ('xmp:Rating="-1"', None, None),  # rejected
         ('xmp:Rating="6"', None, None),
@@ -137,11 +159,11 @@ def test_a_thousand_keywords_are_64() -> None:
         ("", None, None),
     ],
 )
-def test_stars(packet: str, exif: int | None, stars: int | None) -> None:
+def test_stars_are_two_halves_each(packet: str, exif: int | None, halves: int | None) -> None:
     fields = Image.Exif()
     if exif is not None:
         fields[0x4746] = exif
-    assert told(packet, exif=fields).stars == stars
+    assert told(packet, exif=fields).rating == halves
 
 
 PIECES = st.sampled_from(

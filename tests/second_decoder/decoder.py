@@ -1304,7 +1304,7 @@ def check_facts(facts: dict[int, Any]) -> None:
                 if not re.fullmatch("[^\0-\x1f\x7f]+", text(keyword, 128)):
                     raise Refused("an empty keyword, or control characters in it")
         elif key == 13:
-            uint(value, 6)
+            uint(value, 11)
 
 
 OPERATIONS: dict[int, Callable[[list[Any]], list[Any] | None]] = {

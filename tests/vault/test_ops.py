@@ -78,7 +78,7 @@ facts = st.builds(
     lens=st.none() | st.text(max_size=20),
     regions=st.lists(regions, max_size=3).map(tuple),
     keywords=st.lists(lines, max_size=3).map(tuple),
-    stars=st.none() | st.integers(0, 5),
+    rating=st.none() | st.integers(0, 10),
 )
 references = st.none() | st.tuples(
     hashes.map(ContentId), st.integers(0, 2**40 - 1), st.integers(0, 2**30 - 1)

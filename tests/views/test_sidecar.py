@@ -31,14 +31,16 @@ def test_what_xml_has_no_character_for_does_not_break_the_file() -> None:
 
 
 @pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is missing")
-def test_exiftool_reads_tags_date_and_rating(tmp_path: Path) -> None:
-    (tmp_path / "a.jpg.xmp").write_bytes(xmp(["animal", "dog"], [["animal", "dog"]], "2019-05", 9))
+def test_exiftool_reads_tags_persons_date_and_rating(tmp_path: Path) -> None:
+    packet = xmp(["animal", "dog"], [["animal", "dog"]], "2019-05", 9, ["Anna"])
+    (tmp_path / "a.jpg.xmp").write_bytes(packet)
     done = subprocess.run(
         ["exiftool", "-j", "-n", tmp_path / "a.jpg.xmp"], capture_output=True, check=True
     )
     (told,) = json.loads(done.stdout)
     assert told["Subject"] == ["animal", "dog"]
-    assert told["HierarchicalSubject"] == "animal|dog"
-    assert told["TagsList"] == "animal/dog"
+    assert told["HierarchicalSubject"] == ["animal|dog", "People|Anna"]
+    assert told["TagsList"] == ["animal/dog", "People/Anna"]
+    assert told["PersonInImage"] == "Anna"
     assert told["DateCreated"] == "2019:05"
     assert told["Rating"] == 4.5
