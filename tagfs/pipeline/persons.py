@@ -74,16 +74,13 @@ class Persons:
         """Hear what is different: words on photos, names of persons."""
         if self._telling:
             return  # what is said here itself is known here
-        of_persons = [
-            change.photo
-            for change in changes
-            if isinstance(change, PhotoChanged) and any(map(is_person, change.tags))
-        ]
+        of_persons = False
         for change in changes:
-            if isinstance(change, PhotoChanged) and ALL in change.lists:
-                self.look_at(change.photo)  # one that was gone has come again
-        for photo in of_persons:
-            self.look_at(photo)
+            if isinstance(change, PhotoChanged):
+                persons = any(map(is_person, change.tags))
+                of_persons |= persons
+                if persons or ALL in change.lists:  # one that was gone may have come again
+                    self.look_at(change.photo)
         # Naming somebody changes no photo. Whatever changes other photos names nobody, and
         # copying a file is not to have everybody looked at.
         if of_persons or not changes:
@@ -138,6 +135,9 @@ class Persons:
                 self._waiting.update(dict.fromkeys(batch))
                 self._heard = True
                 await trio.sleep(RETRY)
+            except trio.Cancelled:
+                self._waiting.update(dict.fromkeys(batch))  # for the next start
+                raise
             except Exception:  # a gallery without news of persons is better than none
                 log.exception("persons of %d photos are not told", len(batch))
             await trio.lowlevel.checkpoint()
@@ -376,16 +376,17 @@ class Persons:
         has a name in them: how they look is what the user taught."""
         trash = {f.content[0] for _, f in self._state.trash() if f.content is not None}
         taught = {face for person in self._named for face in self._clustering.faces(person)}
-        for number in self._done - self._state.photos.postings.bitmap(ALL):
+        gone = list(self._done - self._state.photos.postings.bitmap(ALL))
+        for at in range(0, len(gone), BATCH):
             await trio.lowlevel.checkpoint()
-            shown = self._state.photos.names.shown(number)
-            if number not in self._done or (shown is not None and shown.photo in trash):
-                continue
-            if self._photo(number) is None and taught.isdisjoint(self._faces.numbers(number)):
-                self._clustering.remove(number)
-                self._done.remove(number)
-                self._faces.forget(number)
-                self._save()  # with the faces, or persons would be made of faces that are not there
+            for number in gone[at : at + BATCH]:
+                shown = self._state.photos.names.shown(number)
+                kept = self._photo(number) or (shown is not None and shown.photo in trash)
+                if not kept and taught.isdisjoint(self._faces.numbers(number)):
+                    self._clustering.remove(number)
+                    self._done.remove(number)
+                    self._faces.forget(number)
+            self._save()  # with the faces, or persons would be made of faces that are not there
 
     def _save(self) -> None:
         ids = self._ids

