@@ -279,15 +279,17 @@ class World(Naming):
     def _is_filed(self, file: File) -> bool:
         return any(folder is not None for folder, _ in file.places)
 
-    def give_way(self, there: File, name: str, data: bytes) -> None:
-        """Free a name in the views for another file. The same bytes again make no more files."""
+    def give_way(self, there: File, name: str, data: bytes, comes: File | None = None) -> None:
+        """Free a name in the views for another file. The same bytes again make no more files,
+        beside the one that comes."""
         if there.data == data:
             said = self.subject(there)
             if not said.chosen and said.label == name and self._contested(name, there):
                 self._called(there, name)
             for file in self.live():
                 here = name in file.labels or (None, name) in file.places
-                if file.data == data and here and [f for f, _ in file.places] == [None]:
+                unfiled = [f for f, _ in file.places] == [None]
+                if file.data == data and here and unfiled and file is not comes:
                     self._unplace(file, *file.places[0])
         elif there.photo or self._is_filed(there):
             if (old := self._unfiled_as(there, name)) is not None:
@@ -454,7 +456,7 @@ class World(Naming):
         if there is not None and there is not file:
             if content.chosen or any(folder is not None for folder, _ in file.places):
                 return
-            self.give_way(there, new_name, file.data)
+            self.give_way(there, new_name, file.data, file)
             file.over.add(there.data)
             self._to_compare(file, there.data)
         elif name == new_name:
@@ -466,7 +468,9 @@ class World(Naming):
         for key in [k for k, f in self.written.items() if k[1] in (name, new_name) and f is file]:
             del self.written[key]
         self.note(file, new, new_name)
-        if file.data and (self.line(file) is file or not content.chosen):
+        # Of a text the name is its own, until somebody tags it.
+        listed = file.photo or self._is_known(file)
+        if file.data and listed and (self.line(file) is file or not content.chosen):
             if content.label != new_name:
                 self._aside(new_name)
             self._called(file, new_name)
