@@ -14,6 +14,8 @@ from apps_kit import end, run, soon
 from PIL import Image
 
 SIZE = (1024, 768)
+TOLD_AGAIN = 15.0
+"""Seconds after which Thunar is told again which folder to show."""
 PROGRAMS = ("Xvfb", "openbox", "xdotool", "dbus-run-session", "thunar")
 SETTINGS = """<?xml version="1.0" encoding="UTF-8"?>
 <channel name="thunar" version="1.0">
@@ -99,12 +101,24 @@ class Window:
             self._screen.do("key", "--clearmodifiers", key)
 
     def go(self, folder: Path) -> None:
-        """Show another folder."""
-        self.press("ctrl+l", "ctrl+a")
-        self._screen.do("type", "--delay", "2", f"{folder}/")
-        self._screen.do("key", "Return")
+        """Show another folder.
+
+        On a busy machine another window may have the keyboard though this one was activated, and
+        Thunar may lose keys that come before its entry for them is there. So this clicks, and says
+        it again where another folder, or a dialog, is shown.
+        """
         title = [f"{folder.name} - Thunar"]
-        assert soon(lambda: self._screen.do("getwindowname", self._number) == title)
+        for delay in ("2", "20", "50"):
+            self.press()
+            self._screen.do("mousemove", *map(str, self._empty()), "click", "1")
+            for key in ("ctrl+l", "ctrl+a"):
+                self._screen.do("key", "--clearmodifiers", key)
+            self._screen.do("type", "--delay", delay, f"{folder}/")
+            self._screen.do("key", "Return")
+            if soon(lambda: self._screen.do("getwindowname", self._number) == title, TOLD_AGAIN):
+                return
+            self.press("Escape", "Escape")  # the dialog, and the entry
+        raise AssertionError(f"{folder} is not shown, but {self._screen.titles()}")
 
     def choose_picture(self) -> None:
         """Click onto the one picture that this window shows."""
