@@ -129,8 +129,8 @@ def _where(place: Json | None) -> list[str]:
 def _reason(tag: Json) -> str:
     parts = []
     if tag["word"]:
-        who = "the file names it" if tag["in_file"] and tag["word"] == "yes" else None
-        parts.append(who or f"you said {tag['word']}")
+        in_file = tag["in_file"] and tag["word"] == "yes"
+        parts.append("the file names it" if in_file else f"you said {tag['word']}")
     denied = cast(Sequence[str], tag["denied_by"])
     if denied and tag["word"] != "no":
         parts.append(f"denied by your no to {', '.join(denied)}")

@@ -28,6 +28,7 @@ _LENS_MAKE, _LENS_MODEL = 0xA433, 0xA434
 _RATING = 0x4746
 _DATES = ((0x9003, 0x9011), (0x9004, 0x9012))  # taken, digitised: date, its offset
 LONGEST_TEXT = 100
+"""Characters of a text field that are believed."""
 _FIRST_PHOTO = datetime(1826, 1, 1)
 _DATE = re.compile(r"(\d{4})[:\-/. ](\d{1,2})[:\-/. ](\d{1,2})[T ](\d{1,2}):(\d{2})(?::(\d{2}))?")
 _OFFSET = re.compile(r"([+-]\d{2}):?(\d{2})$")
