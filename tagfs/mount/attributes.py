@@ -37,8 +37,8 @@ class Shown:
         self.absent.st_ino = 0
         self.absent.entry_timeout = ABSENT
 
-    def show(self, attr: Attr) -> pyfuse3.EntryAttributes:
-        """Return the attributes; valid until the next call."""
+    def show(self, attr: Attr, volatile: bool = False) -> pyfuse3.EntryAttributes:
+        """Return the attributes; valid until the next call. ``volatile``: the name is, too."""
         entry = self._entry
         entry.st_ino = attr.ino
         entry.st_mode = FORMAT[attr.kind] | attr.mode
@@ -50,5 +50,5 @@ class Shown:
         entry.st_mtime_ns = attr.mtime_ns
         entry.st_atime_ns = attr.mtime_ns
         entry.st_ctime_ns = attr.ctime_ns
-        entry.entry_timeout = 0 if attr.volatile else REMEMBERED
+        entry.entry_timeout = 0 if attr.volatile or volatile else REMEMBERED
         return entry

@@ -262,14 +262,15 @@ class Operations(pyfuse3.Operations):
         """Make a file and open it; one that appeared since the kernel looked is opened."""
         try:
             self._age += 1
-            ino = self._tree.create(parent, name, stat.S_IMODE(mode)).ino
+            made = self._tree.create(parent, name, stat.S_IMODE(mode))
         except FileError as error:
             if error.errno != errno.EEXIST or flags & os.O_EXCL:
                 raise
-            ino = self._tree.look_up(parent, name).ino
-        info = await self._open(ino, flags & ~(os.O_CREAT | os.O_EXCL))
-        self._inodes.looked_up(ino)
-        return info, self._shown.show(self._tree.attr(ino))
+            made = self._tree.look_up(parent, name)
+        info = await self._open(made.ino, flags & ~(os.O_CREAT | os.O_EXCL))
+        self._inodes.looked_up(made.ino)
+        # Opening may have emptied it; how long the name holds is known of the entry only.
+        return info, self._shown.show(self._tree.attr(made.ino), made.volatile)
 
     @answered
     async def open(self, ino: int, flags: int, ctx: pyfuse3.RequestContext) -> pyfuse3.FileInfo:

@@ -263,6 +263,20 @@ def test_gio_replaces_what_it_left_in_a_view(server: Server) -> None:
     assert names(server.path / "all") == []
 
 
+def test_what_replaces_junk_is_read_by_its_name_at_once(server: Server) -> None:
+    folder = server.path / "tags" / "dog"
+    folder.mkdir()
+    hidden = folder / ".hidden"
+    for number in range(100):
+        # After the rename the kernel takes the temporary file for what has this name.
+        with open(folder / f".goutputstream-{number}", "xb") as written:
+            written.write(b"%d" % number)
+            written.flush()
+            os.rename(written.name, hidden)
+        assert hidden.read_bytes() == b"%d" % number
+    assert names(server.path / "all") == []
+
+
 def test_attributes_come_along_when_a_copy_is_written_over_a_photos_name_in_a_view(
     server: Server, tmp_path: Path
 ) -> None:
