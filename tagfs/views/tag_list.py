@@ -147,16 +147,24 @@ class TagList:
         return acts.say(file, sorted(held), Word.UNSET)
 
     def _drop(self, file: FileRecord, tags: set[TagId], kept: set[TagId], gently: bool) -> list[Op]:
-        """Say *no*; what a kept tag implies only loses the user's own word, or, gently, all."""
+        """Say *no*; gently, only the user's *yes* is taken back; of what a kept tag implies every
+        word is, since a *no* that was said before tags were merged would deny the kept one, too."""
         own, words = self.own(file), self._state.lasting_words(file)
         implied = {above for tag in kept for above in self._state.photos.above(tag)}
         ops: list[Op] = []
         for tag in sorted(tags):
-            if gently or tag in implied:
+            if tag in implied:
+                ops += acts.say(file, self._holders(file, tag), Word.UNSET)
+            elif gently:
                 ops += acts.say(file, own.get(tag, []), Word.UNSET)
             elif words.get(tag) is not Word.NO:  # one that a later *yes* outweighs is said anew
                 ops += acts.say(file, [tag], Word.NO)
         return ops
+
+    def _holders(self, file: FileRecord, tag: TagId) -> list[TagId]:
+        """Return the tags, since merged into one, that hold words on a file."""
+        held = [t for t, word in self._state.words(file).items() if word is not Word.UNSET]
+        return [t for t in held if self._state.photos.canonical(t) == tag]
 
     def _passed_over(self, file: FileRecord, value: bytes) -> dict[str, TagId]:
         """Return which names a text says nothing new with that was written without reading.

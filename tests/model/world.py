@@ -296,7 +296,7 @@ class World(Naming):
                 there.places.remove((None, old))
                 there.places.append((None, name))
             if not there.photo:
-                if self._is_known(there):
+                if self._called_now(there) == name:
                     self._called(there, name)
             elif self.subject(there).label == name and self.line(there) is there:
                 self._aside(name)
@@ -587,7 +587,8 @@ class World(Naming):
                 content.seen = SEEN[data[len(MEDIA) : len(MEDIA) + 1]]
         self.looking.clear()
         for file in self.live():
-            file.over.clear()
+            if file.data:  # an empty one is compared when it has bytes again
+                file.over.clear()
             if file.photo and file.before is not None:  # looked at, too, though it is gone
                 self.content(file.before).seen = SEEN[file.before[len(MEDIA) : len(MEDIA) + 1]]
                 file.before = None

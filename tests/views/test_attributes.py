@@ -166,6 +166,22 @@ def test_who_removes_a_kind_above_a_tag_that_stays_takes_only_the_word_back(
     run(tmp_path, script)
 
 
+def test_a_no_from_before_tags_were_merged_does_not_come_back_with_it(tmp_path: Path) -> None:
+    async def script(g: Folder) -> None:
+        await dog(g)
+        g.rm("tags/animal/red.png")
+        assert get(g, "2019/red.png") is None
+        g.mkdir("tags/pet")
+        g.ln("2019/red.png", "tags/pet/red.png")
+        g.mv("tags/pet", "tags/animal")
+        assert get(g, "2019/red.png") == b"animal,dog"
+        put(g, "2019/red.png", b"dog")
+        assert get(g, "2019/red.png") == b"dog"
+        assert g.names("tags/dog") == g.names("tags/animal") == ["red.png"]
+
+    run(tmp_path, script)
+
+
 def test_a_synonym_is_the_same_tag(tmp_path: Path) -> None:
     async def script(g: Folder) -> None:
         await dog(g)
