@@ -1,3 +1,5 @@
+"""The catalog on disk: sealed rows, and what kills, full disks and damage leave of them."""
+
 from __future__ import annotations
 
 import errno

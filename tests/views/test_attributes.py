@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tagfs.errors import FileError
 from tagfs.model import Analysis, Scored
 from tagfs.recognise.taxonomy import load
+from tagfs.views import marks
 from tagfs.views.tag_list import join, split
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "pipeline"))
@@ -166,7 +167,12 @@ def test_who_removes_a_kind_above_a_tag_that_stays_takes_only_the_word_back(
     run(tmp_path, script)
 
 
-def test_a_no_from_before_tags_were_merged_does_not_come_back_with_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mirrors", [False, True])
+def test_a_no_from_before_tags_were_merged_does_not_come_back_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mirrors: bool
+) -> None:
+    monkeypatch.setattr(marks, "mirrors", lambda pid: mirrors)
+
     async def script(g: Folder) -> None:
         await dog(g)
         g.rm("tags/animal/red.png")
