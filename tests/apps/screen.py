@@ -6,7 +6,7 @@ import os
 import re
 import struct
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from PIL import Image
 
 SIZE = (1024, 768)
 TOLD_AGAIN = 15.0
-"""Seconds after which Thunar is told again which folder to show."""
+"""Seconds after which Thunar is told again what it has not done."""
 PROGRAMS = ("Xvfb", "openbox", "xdotool", "dbus-run-session", "thunar")
 SETTINGS = """<?xml version="1.0" encoding="UTF-8"?>
 <channel name="thunar" version="1.0">
@@ -24,6 +24,19 @@ SETTINGS = """<?xml version="1.0" encoding="UTF-8"?>
   <property name="misc-thumbnail-mode" type="string" value="THUNAR_THUMBNAIL_MODE_{mode}"/>
 </channel>
 """
+
+
+def insist(act: Callable[[], None], done: Callable[[], bool]) -> bool:
+    """Act, and act again where nothing came of it; return whether it is done.
+
+    A busy machine loses keys: the window does not have the keyboard yet, or Thunar does not know
+    yet that the clipboard holds a photo, and then does nothing at ctrl+v.
+    """
+    for _ in range(3):
+        act()
+        if soon(done, TOLD_AGAIN):
+            return True
+    return False
 
 
 class Screen:
@@ -60,12 +73,17 @@ class Screen:
 
     def answer(self, title: str, *words: str) -> None:
         """Type over what a dialog proposes, if there are words, and accept it."""
-        dialog = self.window(title)
-        dialog.press(*(["ctrl+a"] if words else []))
-        for word in words:
-            self.do("type", "--delay", "2", word)
-        self.do("key", "Return")
-        assert soon(lambda: title not in self.titles()), f"{title!r} stays: {self.titles()}"
+
+        def accept() -> None:
+            for number in self.do("search", "--onlyvisible", "--name", f"^{re.escape(title)}$"):
+                Window(self, number).press(*(["ctrl+a"] if words else []))
+                for word in words:
+                    self.do("type", "--delay", "2", word)
+                self.do("key", "Return")
+
+        self.window(title)
+        gone = insist(accept, lambda: title not in self.titles())
+        assert gone, f"{title!r} stays: {self.titles()}"
 
     def image(self) -> Image.Image:
         """Return what is on the screen, from the server's frame buffer (an XWD file)."""
@@ -99,6 +117,11 @@ class Window:
         self._screen.do("windowactivate", "--sync", self._number)
         for key in keys:
             self._screen.do("key", "--clearmodifiers", key)
+
+    def ask(self, key: str, title: str) -> None:
+        """Press a key that opens a dialog, until the dialog is there."""
+        asked = insist(lambda: self.press(key), lambda: title in self._screen.titles())
+        assert asked, f"{key} opens no {title!r}: {self._screen.titles()}"
 
     def go(self, folder: Path) -> None:
         """Show another folder.

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from apps_kit import Gallery, need, soon
 from colours import photo
-from screen import PROGRAMS, SIZE, Screen, Window, thunar
+from screen import PROGRAMS, SIZE, Screen, Window, insist, thunar
 
 pytestmark = pytest.mark.mount
 
@@ -67,8 +67,11 @@ def test_a_photo_that_is_dragged_into_a_tag_from_outside_is_copied_and_tagged(
     (camera / "drag-1.jpg").write_bytes(photo(800))
     desk.left.go(gallery / "tags/beach")
     desk.right.go(camera)
-    desk.right.drag_picture(desk.left)
-    assert soon(lambda: gallery.names("tags/beach") == {"drag-1.jpg"})
+    dragged = insist(
+        lambda: desk.right.drag_picture(desk.left),
+        lambda: gallery.names("tags/beach") == {"drag-1.jpg"},
+    )
+    assert dragged, gallery.names("tags/beach")
     desk.left.picture()  # the window shows what came in
     desk.screen.keep("dragged-in")
     assert soon(lambda: (gallery / "tags/beach/drag-1.jpg").read_bytes() == photo(800))
@@ -84,8 +87,11 @@ def test_a_photo_that_is_dragged_from_a_folder_onto_a_tag_is_in_both(
     (gallery / "2019/drag-2.jpg").write_bytes(photo(810))
     desk.left.go(gallery / "tags/hills")
     desk.right.go(gallery / "2019")
-    desk.right.drag_picture(desk.left)
-    assert soon(lambda: gallery.names("tags/hills") == {"drag-2.jpg"})
+    dragged = insist(
+        lambda: desk.right.drag_picture(desk.left),
+        lambda: gallery.names("tags/hills") == {"drag-2.jpg"},
+    )
+    assert dragged, gallery.names("tags/hills")
     desk.left.picture()
     desk.right.picture()  # which was told of a move
     desk.screen.keep("dragged-from-a-folder")
@@ -100,10 +106,14 @@ def test_a_photo_that_is_copied_and_pasted_into_a_folder_is_there(
     (camera / "paste-1.jpg").write_bytes(photo(820))
     desk.left.go(gallery / "pasted")
     desk.right.go(camera)
-    desk.right.picture()
-    desk.right.press("ctrl+a", "ctrl+c")
-    desk.left.press("ctrl+v")
-    assert soon(lambda: gallery.names("pasted") == {"paste-1.jpg"})
+
+    def copy_and_paste() -> None:
+        desk.right.picture()
+        desk.right.press("ctrl+a", "ctrl+c")
+        desk.left.press("ctrl+v")
+
+    pasted = insist(copy_and_paste, lambda: gallery.names("pasted") == {"paste-1.jpg"})
+    assert pasted, (gallery.names("pasted"), os.listdir(camera), desk.screen.titles())
     desk.left.picture()
     assert soon(lambda: (gallery / "pasted/paste-1.jpg").read_bytes() == photo(820))
     desk.screen.keep("pasted")
@@ -113,7 +123,7 @@ def test_a_photo_that_is_copied_and_pasted_into_a_folder_is_there(
 def test_a_new_folder_is_a_folder_or_a_tag(gallery: Gallery, desk: Desk, where: str) -> None:
     name = f"new-{where or 'root'}"
     desk.left.go(gallery / where if where else gallery.path)
-    desk.left.press("ctrl+shift+n")
+    desk.left.ask("ctrl+shift+n", "Create New Folder")
     desk.screen.answer("Create New Folder", name)
     assert soon(lambda: name in gallery.names(where))
     desk.screen.keep("new-folder")
@@ -123,7 +133,7 @@ def test_a_new_folder_in_a_tag_is_a_kept_narrowing(gallery: Gallery, desk: Desk)
     (gallery / "tags/sea").mkdir()
     (gallery / "tags/night").mkdir()
     desk.left.go(gallery / "tags/sea")
-    desk.left.press("ctrl+shift+n")
+    desk.left.ask("ctrl+shift+n", "Create New Folder")
     desk.screen.answer("Create New Folder", "night")
     assert soon(lambda: "night" in gallery.names("tags/sea"))
     desk.screen.keep("new-narrowing")
@@ -136,7 +146,7 @@ def test_a_photo_is_renamed_in_a_folder_and_in_a_tag(gallery: Gallery, desk: Des
         (gallery / place / f"IMG_{seed}.jpg").write_bytes(photo(seed))
         desk.left.go(gallery / place)
         desk.left.choose_picture()
-        desk.left.press("F2")
+        desk.left.ask("F2", f'Rename "IMG_{seed}.jpg"')
         desk.screen.answer(f'Rename "IMG_{seed}.jpg"', f"better-{seed}.jpg")
         assert soon(lambda: gallery.names(place) == {f"better-{seed}.jpg"})  # noqa: B023
         assert (gallery / place / f"better-{seed}.jpg").read_bytes() == photo(seed)
@@ -155,7 +165,7 @@ def test_a_photo_that_is_deleted_in_a_folder_is_in_the_trash(gallery: Gallery, d
     (gallery / "old/delete-1.jpg").write_bytes(photo(840))
     desk.left.go(gallery / "old")
     desk.left.choose_picture()
-    desk.left.press("Delete")
+    desk.left.ask("Delete", "Attention")
     desk.screen.keep("asked-before-deleting")
     agree_to_delete(desk)
     assert soon(lambda: gallery.names("old") == set())
@@ -173,7 +183,7 @@ def test_a_photo_that_is_deleted_in_a_tag_is_untagged_and_stays(
     os.link(gallery / "kept/delete-2.jpg", gallery / "tags/wrong/delete-2.jpg")
     desk.left.go(gallery / "tags/wrong")
     desk.left.choose_picture()
-    desk.left.press("Delete")
+    desk.left.ask("Delete", "Attention")
     agree_to_delete(desk)
     assert soon(lambda: gallery.names("tags/wrong") == set())
     desk.screen.keep("untagged")
