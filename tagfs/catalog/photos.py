@@ -293,8 +293,9 @@ class Photos:
             for tag in tags - before:
                 self.ensure_tag(tag)
                 self.postings.add(tag.encode(), photo.number)
-        former = None if was is None else self._tables.files.get(was.file)
-        if former and former is not oldest and former.content and former.content[0] == photo.id:
+        now = None if oldest is None else oldest.id
+        former = None if was is None or was.file == now else self._tables.files.get(was.file)
+        if former and former.content and former.content[0] == photo.id:
             self._count(former, 0, False)
         self._count(oldest, len(tags) + photo.standing.places, listed)
         changed = before ^ tags

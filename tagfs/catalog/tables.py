@@ -12,6 +12,13 @@ from tagfs.catalog.records import FileRecord, FolderRecord, PhotoRecord, TagReco
 from tagfs.catalog.schema import Table
 from tagfs.model import ContentId, FileId, FolderId, TagId
 
+FILES = 16_384
+FOLDERS = 4096
+PHOTOS = 2048
+TAGS = 8192
+"""Decoded records kept in memory. Every listing asks for files; photos, the largest with all that
+was seen on them, are asked for by all/ and by what is told of one photo."""
+
 
 class KeyValue(Protocol):
     """The part of the store that records need (catalog/store.py)."""
@@ -83,16 +90,16 @@ class Tables:
     def __init__(self, store: KeyValue) -> None:
         self.store = store
         self.files: Records[FileId, FileRecord] = Records(
-            store, Table.FILE, FileRecord.decode, FileRecord.encode, 16384
+            store, Table.FILE, FileRecord.decode, FileRecord.encode, FILES
         )
         self.folders: Records[FolderId, FolderRecord] = Records(
-            store, Table.FOLDER, FolderRecord.decode, FolderRecord.encode, 4096
+            store, Table.FOLDER, FolderRecord.decode, FolderRecord.encode, FOLDERS
         )
         self.photos: Records[ContentId, PhotoRecord] = Records(
-            store, Table.PHOTO, PhotoRecord.decode, PhotoRecord.encode, 8192
+            store, Table.PHOTO, PhotoRecord.decode, PhotoRecord.encode, PHOTOS
         )
         self.tags: Records[TagId, TagRecord] = Records(
-            store, Table.TAG, TagRecord.decode, TagRecord.encode, 8192
+            store, Table.TAG, TagRecord.decode, TagRecord.encode, TAGS
         )
 
     def inode_owner(self, ino: int) -> tuple[int, bytes] | None:
