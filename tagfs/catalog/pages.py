@@ -14,6 +14,8 @@ PAGE = 128
 """Slots in one page."""
 KEEP = 512
 """Decoded pages kept in memory."""
+HEADS = 4096
+"""Heads kept in memory: most owners are files and photos whose lists are empty."""
 
 _Page = dict[int, bytes]
 
@@ -89,14 +91,17 @@ class Pages:
             raw = self._store.get(self._table, b"h" + owner)
             after, count = (0, 0) if raw is None else cbor2.loads(raw)
             head = (after, count)
-            if len(self._heads) > 65536:
-                self._heads.clear()
-            self._heads[owner] = head
+            self._remember_head(owner, head)
         return head
 
     def _write_head(self, owner: bytes, after: int, count: int) -> None:
-        self._heads[owner] = (after, count)
+        self._remember_head(owner, (after, count))
         self._store.put(self._table, b"h" + owner, cbor2.dumps([after, count]))
+
+    def _remember_head(self, owner: bytes, head: tuple[int, int]) -> None:
+        if len(self._heads) >= HEADS and owner not in self._heads:
+            self._heads.clear()
+        self._heads[owner] = head
 
     def _page(self, owner: bytes, number: int) -> _Page:
         key = number.to_bytes(8, "big") + owner
