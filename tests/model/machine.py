@@ -449,7 +449,7 @@ class Gallery(RuleBasedStateMachine):
         if isinstance(there, View):
             assume(False)
         assert not isinstance(there, View)
-        if self.desk.mounted and isinstance(there, File):
+        if self.desk.mounted and isinstance(there, File) and isinstance(new, View):
             expected: int | None = errno.ENOTDIR  # the kernel answers by itself
         else:
             expected = self.world.move_folder(folder, new, name, there)
