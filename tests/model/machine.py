@@ -71,6 +71,7 @@ class Gallery(RuleBasedStateMachine):
         self.world = World()
         self.listed: dict[Where, dict[str, File]] = {}  # as of the last check, of views
         self.by_ino: dict[int, File] = {}
+        self.begun = 1
         self.acted = True  # since all was compared
 
     def teardown(self) -> None:
@@ -530,6 +531,9 @@ class Gallery(RuleBasedStateMachine):
         """Look at everything that there is."""
         self.world.come_back()
         if self.desk.mounted:  # nothing waits there but the recogniser, until it is told to look
+            if self.desk.begun > self.begun:  # it was killed in the middle of the act
+                self.begun = self.desk.begun
+                self.world.restart()
             self.world.look_at_all()
         links: Counter[int] = Counter()
         for folder in self.folders():
