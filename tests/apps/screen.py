@@ -26,19 +26,6 @@ SETTINGS = """<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
-def insist(act: Callable[[], None], done: Callable[[], bool]) -> bool:
-    """Act, and act again where nothing came of it; return whether it is done.
-
-    A busy machine loses keys: the window does not have the keyboard yet, or Thunar does not know
-    yet that the clipboard holds a photo, and then does nothing at ctrl+v.
-    """
-    for _ in range(3):
-        act()
-        if soon(done, TOLD_AGAIN):
-            return True
-    return False
-
-
 class Screen:
     """What is on the screen, and the hands at mouse and keyboard."""
 
@@ -60,6 +47,21 @@ class Screen:
         """Return the titles of what is neither a folder's window nor without a title."""
         return [title for title in self.titles() if not title.endswith("Thunar")]
 
+    def insist(self, act: Callable[[], None], done: Callable[[], bool]) -> bool:
+        """Act, and act again where nothing at all came of it; return whether it is done.
+
+        A busy machine loses keys: the window does not have the keyboard yet, or Thunar does not
+        know yet that the clipboard holds a photo, and then does nothing at ctrl+v. What ends in a
+        dialog was not lost, and is not tried again: it may be an error.
+        """
+        for _ in range(3):
+            act()
+            if soon(done, TOLD_AGAIN):
+                return True
+            if self.dialogs():
+                break
+        return soon(done)
+
     def window(self, title: str) -> Window:
         """Return the window of this title, once it is there."""
         found: list[str] = []
@@ -73,17 +75,12 @@ class Screen:
 
     def answer(self, title: str, *words: str) -> None:
         """Type over what a dialog proposes, if there are words, and accept it."""
-
-        def accept() -> None:
-            for number in self.do("search", "--onlyvisible", "--name", f"^{re.escape(title)}$"):
-                Window(self, number).press(*(["ctrl+a"] if words else []))
-                for word in words:
-                    self.do("type", "--delay", "2", word)
-                self.do("key", "Return")
-
-        self.window(title)
-        gone = insist(accept, lambda: title not in self.titles())
-        assert gone, f"{title!r} stays: {self.titles()}"
+        dialog = self.window(title)
+        dialog.press(*(["ctrl+a"] if words else []))
+        for word in words:
+            self.do("type", "--delay", "2", word)
+        self.do("key", "Return")
+        assert soon(lambda: title not in self.titles()), f"{title!r} stays: {self.titles()}"
 
     def image(self) -> Image.Image:
         """Return what is on the screen, from the server's frame buffer (an XWD file)."""
@@ -120,7 +117,7 @@ class Window:
 
     def ask(self, key: str, title: str) -> None:
         """Press a key that opens a dialog, until the dialog is there."""
-        asked = insist(lambda: self.press(key), lambda: title in self._screen.titles())
+        asked = self._screen.insist(lambda: self.press(key), lambda: title in self._screen.titles())
         assert asked, f"{key} opens no {title!r}: {self._screen.titles()}"
 
     def go(self, folder: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from apps_kit import Gallery, need, soon
 from colours import photo
-from screen import PROGRAMS, SIZE, Screen, Window, insist, thunar
+from screen import PROGRAMS, SIZE, Screen, Window, thunar
 
 pytestmark = pytest.mark.mount
 
@@ -67,7 +67,7 @@ def test_a_photo_that_is_dragged_into_a_tag_from_outside_is_copied_and_tagged(
     (camera / "drag-1.jpg").write_bytes(photo(800))
     desk.left.go(gallery / "tags/beach")
     desk.right.go(camera)
-    dragged = insist(
+    dragged = desk.screen.insist(
         lambda: desk.right.drag_picture(desk.left),
         lambda: gallery.names("tags/beach") == {"drag-1.jpg"},
     )
@@ -87,7 +87,7 @@ def test_a_photo_that_is_dragged_from_a_folder_onto_a_tag_is_in_both(
     (gallery / "2019/drag-2.jpg").write_bytes(photo(810))
     desk.left.go(gallery / "tags/hills")
     desk.right.go(gallery / "2019")
-    dragged = insist(
+    dragged = desk.screen.insist(
         lambda: desk.right.drag_picture(desk.left),
         lambda: gallery.names("tags/hills") == {"drag-2.jpg"},
     )
@@ -112,7 +112,7 @@ def test_a_photo_that_is_copied_and_pasted_into_a_folder_is_there(
         desk.right.press("ctrl+a", "ctrl+c")
         desk.left.press("ctrl+v")
 
-    pasted = insist(copy_and_paste, lambda: gallery.names("pasted") == {"paste-1.jpg"})
+    pasted = desk.screen.insist(copy_and_paste, lambda: gallery.names("pasted") == {"paste-1.jpg"})
     assert pasted, (gallery.names("pasted"), os.listdir(camera), desk.screen.titles())
     desk.left.picture()
     assert soon(lambda: (gallery / "pasted/paste-1.jpg").read_bytes() == photo(820))
